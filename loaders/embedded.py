@@ -1,0 +1,61 @@
+"""ClickHouse inside this process (chDB): one folder, one process at a time.
+
+Used by the loaders and, through dbt_chdb.py, by dbt. Knows nothing of tables.
+"""
+
+import fcntl
+import os
+import sys
+import time
+from pathlib import Path
+from typing import IO, Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+
+PREFIX = "chdb:"  # a profile host `chdb:PATH` means this engine
+_held: dict[Path, IO[str]] = {}  # lock files of this process, by data folder; kept open until it ends
+
+
+class WarehouseBusy(Exception):
+    """Another process holds the data folder; the message names it and says what to do."""
+
+
+def folder(host: str) -> Path | None:
+    """The data folder that a profile host names, or None for a host that is a server."""
+    return Path(host.removeprefix(PREFIX)).absolute() if host.startswith(PREFIX) else None
+
+
+def connect(path: Path, settings: dict[str, Any] | None = None) -> Client:
+    """Open the folder, made if missing. Raises WarehouseBusy when another process has it."""
+    hold(path, wait=float(os.environ.get("POLYLEDGER_WAIT", "0")))
+    return clickhouse_connect.get_client(interface="chdb", path=str(path), settings=settings, query_limit=0)
+
+
+def hold(path: Path, wait: float = 0) -> None:
+    """Take the lock beside the folder for the rest of this process, waiting up to `wait` seconds for it."""
+    if path in _held:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = open(path.with_name(path.name + ".lock"), "a+")  # noqa: SIM115 (held until the process ends)
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            # The kernel lets go when the process dies, however it dies: a lock is never stale.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                lock.seek(0)
+                holder = lock.read().strip() or "another process"
+                lock.close()
+                raise WarehouseBusy(
+                    f"{path} is in use by {holder}; the embedded warehouse serves one process at a time. "
+                    "Let it finish, or wait for it with --wait SECONDS (dbt: POLYLEDGER_WAIT=SECONDS)."
+                ) from None
+            time.sleep(0.1)
+    lock.seek(0)
+    lock.truncate()
+    lock.write(f"process {os.getpid()} ({Path(sys.argv[0]).name} {' '.join(sys.argv[1:3])})\n")
+    lock.flush()
+    _held[path] = lock

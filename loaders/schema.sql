@@ -1,0 +1,154 @@
+{#- The raw tables, declared once: the loaders render this file, and dbt reads it as a macro (macro-paths).
+    One row as the subgraph served it, typed but lossless. Statements end with a semicolon at the end of a line.
+    Copies of a row (a window loaded twice) are dropped by the engine when it pleases and by the models always. -#}
+{% macro raw_tables(database) %}
+create database if not exists {{ database }};
+
+create table if not exists {{ database }}.order_filled_events (
+    id String alias concat('0x', lower(hex(transaction_hash)), '_0x', lower(hex(order_hash)))
+        comment 'transactionHash_orderHash, checked when landed',
+    transaction_hash FixedString(32) comment 'Transaction that filled the order',
+    timestamp DateTime('UTC') comment 'Block time',
+    order_hash FixedString(32) comment 'Order that was filled',
+    maker FixedString(20) comment 'Owner of the order: the wallet whose fill this is',
+    taker FixedString(20) comment 'Counterparty; the exchange itself on the row of the taker order',
+    maker_asset_id UInt256 comment 'Token that the owner gave; 0 is collateral',
+    taker_asset_id UInt256 comment 'Token that the owner received; 0 is collateral',
+    maker_amount_filled UInt64 comment 'Given by the owner. Base units (10^-6)',
+    taker_amount_filled UInt64 comment 'Received by the owner before the fee. Base units (10^-6)',
+    fee UInt64 comment 'Fee taken from what the owner received. Base units of that token',
+    _loaded_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this copy was landed',
+    _run_id LowCardinality(String) comment 'Run that landed this copy'
+) engine = ReplacingMergeTree(_loaded_at)
+partition by toYYYYMM(timestamp)
+order by (timestamp, transaction_hash, order_hash)
+comment 'orderbook-subgraph OrderFilledEvent: one row per filled order and transaction';
+
+create table if not exists {{ database }}.fee_refunds (
+    id String comment 'transaction hash, then log index in hex',
+    order_hash FixedString(32) comment 'Order whose fee was refunded',
+    token_id UInt256 comment 'Token of the fee; 0 is collateral',
+    timestamp DateTime('UTC') comment 'Block time',
+    refundee FixedString(20) comment 'Wallet that got the refund',
+    fee_refunded UInt256 comment 'Given back. Base units of the token',
+    fee_charged UInt256 comment 'Kept by the operator. Base units of the token',
+    neg_risk Bool comment 'Refunded by the neg-risk fee module',
+    _loaded_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this copy was landed',
+    _run_id LowCardinality(String) comment 'Run that landed this copy'
+) engine = ReplacingMergeTree(_loaded_at)
+partition by toYYYYMM(timestamp)
+order by (timestamp, id)
+comment 'fee-module-subgraph FeeRefundedEntity: one row per refund';
+
+create table if not exists {{ database }}.market_data (
+    id UInt256 comment 'Outcome token registered on an exchange',
+    condition FixedString(32) comment 'Its condition',
+    outcome_index Nullable(UInt256) comment 'Never set by the source, and no outcome order if it were',
+    _loaded_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this copy was landed',
+    _run_id LowCardinality(String) comment 'Run that landed this copy'
+) engine = ReplacingMergeTree(_loaded_at)
+order by id
+comment 'orderbook-subgraph MarketData: one row per registered outcome token';
+
+create table if not exists {{ database }}.conditions (
+    id FixedString(32) comment 'Condition',
+    position_ids Array(UInt256) comment 'Outcome tokens in outcome order',
+    payout_numerators Array(String) comment 'As served: integers, decimals or 10^18 scale; empty until resolved',
+    payout_denominator String comment 'As served; 0 or empty until resolved',
+    _loaded_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this copy was landed',
+    _run_id LowCardinality(String) comment 'Run that landed this copy'
+) engine = ReplacingMergeTree(_loaded_at)
+order by id
+comment 'pnl-subgraph Condition: one row per condition and the payout known when it was asked';
+
+{% for table, event in [('splits', 'Split: collateral turned into a full set'),
+                        ('merges', 'Merge: a full set turned back into collateral')] %}
+create table if not exists {{ database }}.{{ table }} (
+    id String comment 'transaction hash, then log index in hex',
+    timestamp DateTime('UTC') comment 'Block time',
+    stakeholder FixedString(20) comment 'Wallet',
+    condition FixedString(32) comment 'Condition; may be one of another project that uses the same contract',
+    amount UInt256 comment 'Sets. Base units of the collateral (10^-6 for USDC)',
+    _loaded_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this copy was landed',
+    _run_id LowCardinality(String) comment 'Run that landed this copy'
+) engine = ReplacingMergeTree(_loaded_at)
+partition by toYYYYMM(timestamp)
+order by (timestamp, id)
+comment 'activity-subgraph {{ event }}';
+{% endfor %}
+
+create table if not exists {{ database }}.redemptions (
+    id String comment 'transaction hash, then log index in hex',
+    timestamp DateTime('UTC') comment 'Block time',
+    redeemer FixedString(20) comment 'Wallet',
+    condition FixedString(32) comment 'Condition; may be one of another project that uses the same contract',
+    index_sets Array(UInt256) comment 'Outcomes redeemed: 1 is outcome 0, 2 is outcome 1',
+    payout UInt256 comment 'Collateral received. Base units (10^-6 for USDC)',
+    _loaded_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this copy was landed',
+    _run_id LowCardinality(String) comment 'Run that landed this copy'
+) engine = ReplacingMergeTree(_loaded_at)
+partition by toYYYYMM(timestamp)
+order by (timestamp, id)
+comment 'activity-subgraph Redemption: outcome tokens turned into their payout';
+
+create table if not exists {{ database }}.neg_risk_conversions (
+    id String comment 'transaction hash, then log index in hex',
+    timestamp DateTime('UTC') comment 'Block time',
+    stakeholder FixedString(20) comment 'Wallet',
+    neg_risk_market_id FixedString(32) comment 'Neg-risk event; its last byte is zero',
+    amount UInt256 comment 'NO shares given up of each question in the set. Base units (10^-6)',
+    index_set UInt256 comment 'Questions whose NO was given up, one bit each',
+    question_count UInt32 comment 'Questions of the event at that moment',
+    _loaded_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this copy was landed',
+    _run_id LowCardinality(String) comment 'Run that landed this copy'
+) engine = ReplacingMergeTree(_loaded_at)
+partition by toYYYYMM(timestamp)
+order by (timestamp, id)
+comment 'activity-subgraph NegRiskConversion: NO of some questions turned into YES of the others and collateral';
+
+create table if not exists {{ database }}.neg_risk_events (
+    id FixedString(32) comment 'Neg-risk market id; its last byte is zero',
+    question_count UInt32 comment 'Questions of the event when it was asked',
+    _loaded_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this copy was landed',
+    _run_id LowCardinality(String) comment 'Run that landed this copy'
+) engine = ReplacingMergeTree(_loaded_at)
+order by id
+comment 'activity-subgraph NegRiskEvent: questions of which exactly one resolves YES';
+
+create table if not exists {{ database }}.user_positions (
+    id String comment 'user-tokenId',
+    user FixedString(20) comment 'Wallet',
+    token_id UInt256 comment 'Outcome token',
+    amount UInt256 comment 'Shares held. Base units (10^-6)',
+    avg_price Int256 comment 'Average cost of a share. 10^-6 USDC; may be negative',
+    realized_pnl Int256 comment 'Signed. USDC base units (10^-6)',
+    total_bought UInt256 comment 'Shares ever bought. Base units (10^-6)',
+    _loaded_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this copy was landed',
+    _run_id LowCardinality(String) comment 'Run that landed this copy'
+) engine = ReplacingMergeTree(_loaded_at)
+order by (user, token_id)
+comment 'pnl-subgraph UserPosition: the record that Polymarket itself keeps';
+
+create table if not exists {{ database }}.load_windows (
+    entity LowCardinality(String) comment 'Entity as the subgraph names it',
+    scope String comment 'Filter of the load: empty for all, wallet:0x.., token:1.., all, or an id that was asked for',
+    since DateTime('UTC') comment 'First second of the window',
+    until DateTime('UTC') comment 'End of the window, exclusive',
+    cursor String comment 'Last row landed, as timestamp:id or id; empty before the first',
+    state LowCardinality(String) comment 'open, complete, or not_found (asked for by id, unknown to the subgraph)',
+    updated_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this was recorded; the newest counts'
+) engine = ReplacingMergeTree(updated_at)
+order by (entity, scope, since, until)
+comment 'Memory of the loaders: what is landed, and up to where';
+
+create table if not exists {{ database }}.rejected_rows (
+    entity LowCardinality(String) comment 'Entity as the subgraph names it',
+    row_id String comment 'Its id, where it had one',
+    reason String comment 'What could not be understood',
+    raw String comment 'The row as served, JSON',
+    rejected_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When it was last seen',
+    _run_id LowCardinality(String) comment 'Run that saw it'
+) engine = ReplacingMergeTree(rejected_at)
+order by (entity, row_id, reason, raw)
+comment 'Rows that could not be understood, kept as they came';
+{% endmacro %}
