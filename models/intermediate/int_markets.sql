@@ -1,0 +1,29 @@
+{{ config(order_by='condition_id') }}
+
+with registered as (select * from {{ ref('stg_goldsky__registered_tokens') }}),
+
+questions as (select * from {{ ref('int_neg_risk_questions') }}),
+
+-- Other projects use the same contract with collateral of their own. A condition is Polymarket's when an exchange
+-- lists one of its tokens, or when it is a question of a neg-risk event.
+listed as (
+    select
+        condition_id,
+        false as is_neg_risk
+    from registered
+    union all
+    select
+        condition_id,
+        true as is_neg_risk
+    from questions
+),
+
+markets as (
+    select
+        condition_id,
+        max(is_neg_risk) as is_neg_risk
+    from listed
+    group by condition_id
+)
+
+select * from markets

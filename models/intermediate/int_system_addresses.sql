@@ -1,0 +1,9 @@
+{{ config(materialized='view') }}
+
+with listed as (select * from {{ ref('system_addresses') }})
+
+select
+    {{ hex_bytes('address', 20) }} as address,
+    kind,
+    name
+from listed

@@ -1,0 +1,30 @@
+{{ config(order_by='wallet') }}
+
+with wallet_conditions as (
+    select
+        *,
+        coalesce(settled_pnl_usdc, toDecimal128(0, 6)) as pnl_usdc
+    from {{ ref('int_wallet_conditions') }}
+),
+
+-- Traded means filled: a condition that was only split or converted into is not in the win rate.
+wallets as (
+    select
+        wallet,
+        sum(pnl_usdc) as settled_pnl_usdc,
+        sumIf(pnl_usdc, pnl_usdc > 0) as gains_usdc,
+        -sumIf(pnl_usdc, pnl_usdc < 0) as losses_usdc,
+        sum(wallet_conditions.volume_usdc) as volume_usdc,
+        sum(wallet_conditions.fees_usdc) as fees_usdc,
+        sum(wallet_conditions.paid_in_usdc) as paid_in_usdc,
+        countIf(wallet_conditions.fill_count > 0 and condition_id is not null) as markets_traded,
+        countIf(wallet_conditions.fill_count > 0 and is_resolved) as markets_resolved,
+        countIf(wallet_conditions.fill_count > 0 and is_resolved and pnl_usdc > 0) as markets_won,
+        sum(wallet_conditions.fill_count) as fill_count,
+        min(wallet_conditions.first_at) as first_at,
+        max(wallet_conditions.last_at) as last_at
+    from wallet_conditions
+    group by wallet
+)
+
+select * from wallets

@@ -1,0 +1,31 @@
+{{ config(order_by=['window', 'rank', 'wallet']) }}
+
+with wallets as (select * from {{ ref('int_wallets') }}),
+
+system_addresses as (select address from {{ ref('int_system_addresses') }}),
+
+-- Exchanges and adapters hold and move what is others'; they trade for nobody.
+traders as (
+    select * from wallets
+    where wallet not in (select address from system_addresses)
+),
+
+-- Competition ranks: equal P&L, equal rank, and the next one skips.
+ranked as (
+    select
+        'all' as window,
+        rank() over (order by settled_pnl_usdc desc) as rank,
+        {{ hex_text('traders.wallet') }} as wallet,
+        settled_pnl_usdc as pnl_usdc,
+        volume_usdc,
+        toFloat64(settled_pnl_usdc) / nullIf(toFloat64(paid_in_usdc), 0) as roi,
+        toFloat64(markets_won) / nullIf(markets_resolved, 0) as win_rate,
+        cast(null, 'Nullable(Float64)') as omega_ratio,
+        cast(null, 'Nullable(Float64)') as sharpe_ratio,
+        cast(null, 'Nullable(Decimal(38, 6))') as max_drawdown_usdc,
+        markets_traded,
+        fill_count
+    from traders
+)
+
+select * from ranked

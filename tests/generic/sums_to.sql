@@ -1,0 +1,8 @@
+{#- The elements of an array column add up to `total`, give or take `within` (exactly when none is given). -#}
+{% test sums_to(model, column_name, total, within=0) %}
+select
+    {{ column_name }},
+    {{ total }} as expected_total
+from {{ model }}
+where notEmpty({{ column_name }}) and abs(arraySum({{ column_name }}) - {{ total }}) > {{ within }}
+{% endtest %}
