@@ -1,0 +1,1 @@
+"""A stand-in for Goldsky's Polymarket subgraphs, for the demo and the tests."""

@@ -1,0 +1,758 @@
+"""loaders/standin/goldsky.py: a small server that answers as Goldsky's Polymarket subgraphs would.
+
+It holds rows in memory and serves every subgraph of schema.py at {base_url}/{subgraph}/{version}/gn, with the limits
+and refusals of graph-node; faults can be asked for. Rows are served exactly as given, damaged ones too. graph-node
+itself is not involved: a query that works here may still be too slow there.
+
+    with Goldsky({"OrderFilledEvent": rows}) as server:
+        ...  # ask server.base_url
+"""
+
+import argparse
+import hashlib
+import json
+import operator
+import random
+import socket
+import sys
+import threading
+import time
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLIncludeDirective,
+    GraphQLSkipDirective,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableValues,
+    execute_sync,
+    get_argument_values,
+    get_directive_values,
+    get_operation_ast,
+    get_variable_values,
+    parse,
+    validate,
+)
+
+from loaders.standin import schema
+
+MAX_FIRST = 1000
+MAX_SKIP = 5000
+FIRST_HEAD = 50_000_000  # block number of the head before anything is put; rows of a later `_block` raise it
+REQUESTS_KEPT = 100_000
+
+Row = dict[str, Any]
+Where = dict[str, Any]
+Key = Callable[[Any], Any]
+Test = Callable[[Row], bool]
+Choice = TypeVar("Choice")
+
+
+class Refused(Exception):
+    """graph-node would not answer; the message is what it would say."""
+
+
+# Faults
+
+
+FAULTS = ("429", "500", "502", "503", "errors", "null", "truncated", "not_json", "short_json", "hang", "partial")
+ALLOWANCE = "Sorry, you've surpassed your query allowance. Please try again - limits reset every 10 seconds."
+FAILURES = ("Query timed out", "Store error: canceling statement due to statement timeout")
+
+
+class Faults:
+    """Which requests fail, and how.
+
+    `queue` is used up first, one name a request ("ok" for none); then a request fails with probability `rate`, by one
+    of `kinds`. `first` is the index of the first request that may fail so: those before it are answered.
+    """
+
+    def __init__(
+        self, rate: float, kinds: tuple[str, ...] = FAULTS, seed: int = 0, first: int = 0, hang_seconds: float = 2.0
+    ) -> None:
+        unknown = sorted(set(kinds) - set(FAULTS))
+        if unknown:
+            raise ValueError(f"Unknown fault {unknown[0]!r}: choose among {', '.join(FAULTS)}.")
+        self.rate = rate
+        self.kinds = kinds
+        self.first = first
+        self.hang_seconds = hang_seconds
+        self.queue: deque[str] = deque()
+        self.random = random.Random(seed)
+        self.lock = threading.Lock()
+        self.taken = 0
+
+    def take(self) -> str:
+        """Return the fault of the next request, or "ok"."""
+        with self.lock:
+            self.taken += 1
+            if self.queue:
+                fault = self.queue.popleft()
+                if fault != "ok" and fault not in FAULTS:
+                    raise ValueError(f"Unknown fault {fault!r} in the queue: choose among ok, {', '.join(FAULTS)}.")
+                return fault
+            if self.taken <= self.first or self.random.random() >= self.rate:
+                return "ok"
+            return self.random.choice(self.kinds)
+
+    def choose(self, options: Sequence[Choice]) -> Choice:
+        with self.lock:
+            return self.random.choice(options)
+
+
+# Rows: kept by id, compared by a key, sorted once an order
+
+
+def integer(value: Any) -> int | None:
+    try:
+        return int(value) if isinstance(value, str | int) else None
+    except ValueError:
+        return None
+
+
+def text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def boolean(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def key_of(kind: str) -> Key:
+    """Return what turns a served value into one to compare, or into None if it is missing or damaged."""
+    if kind.startswith("["):
+        item = key_of(kind[1:-1])
+        return lambda value: [item(each) for each in value] if isinstance(value, list) else None
+    return {"BigInt": integer, "Int": integer, "Boolean": boolean}.get(kind, text)
+
+
+@dataclass(frozen=True)
+class Order:
+    """Rows sorted by (key, id); `unsorted` are those without a usable key, by id. They come last either way."""
+
+    keys: list[Any]
+    rows: list[Row]
+    unsorted: list[Row]
+
+
+class View:
+    """The rows of an entity as of one block."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self.rows = rows
+        self.by_id = {row["id"]: row for row in rows if isinstance(row.get("id"), str)}
+        self.orders: dict[str, Order] = {}
+
+    def order(self, name: str, kind: str) -> Order:
+        if name not in self.orders:
+            # An array has no use as a sort key, so such rows are left in id order.
+            key = key_of(kind) if not kind.startswith("[") else lambda _: None
+            keyed = [(key(row.get(name)), str(row.get("id")), row) for row in self.rows]
+            usable = sorted((each for each in keyed if each[0] is not None), key=operator.itemgetter(0, 1))
+            others = sorted((each for each in keyed if each[0] is None), key=operator.itemgetter(1))
+            self.orders[name] = Order([k for k, _, _ in usable], [r for _, _, r in usable], [r for _, _, r in others])
+        return self.orders[name]
+
+
+class Table:
+    """All rows of an entity, with the versions a query pinned to an older block still sees."""
+
+    def __init__(self) -> None:
+        self.versions: dict[Any, list[Row]] = {}  # by id, oldest first; the last one is current
+        self.views: dict[int | None, View] = {}  # None for the current rows
+        self.newest = 0  # the last block that changed a row
+        self.timestamp = 0  # the largest one seen, unix seconds
+
+    def put(self, rows: list[Row]) -> None:
+        for row in rows:
+            # Rows without an id stand for damage and must all be served, so none replaces another.
+            key = row["id"] if isinstance(row.get("id"), str) else object()
+            older = [version for version in self.versions.get(key, ()) if block_of(version) < block_of(row)]
+            self.versions[key] = [*older, row]
+            self.newest = max(self.newest, block_of(row))
+            self.timestamp = max(self.timestamp, integer(row.get("timestamp")) or 0)
+        self.views.clear()
+
+    def at(self, block: int | None) -> View:
+        if block is not None and block >= self.newest:
+            block = None
+        if block not in self.views:
+            self.views[block] = View([row for versions in self.versions.values() for row in last(versions, block)])
+        return self.views[block]
+
+
+def block_of(row: Row) -> int:
+    return int(row.get("_block", 0))
+
+
+def last(versions: list[Row], block: int | None) -> list[Row]:
+    """Return the version that was current at a block, if there was one yet."""
+    return [version for version in versions if block is None or block_of(version) <= block][-1:]
+
+
+# Filters and pages
+
+
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {  # of a row's key and what it is compared with
+    "": operator.eq,
+    "not": operator.ne,
+    "gt": operator.gt,
+    "lt": operator.lt,
+    "gte": operator.ge,
+    "lte": operator.le,
+    "in": lambda value, wanted: value in wanted,
+    "not_in": lambda value, wanted: value not in wanted,
+    "contains_nocase": lambda value, wanted: wanted.lower() in value.lower(),
+    "starts_with": str.startswith,
+}
+
+
+def contains(value: Any, wanted: Any) -> bool:
+    return set(wanted) <= set(value) if isinstance(wanted, list) else wanted in value
+
+
+OPERATORS["contains"] = contains
+
+
+def row_test(entity: schema.Entity, where: Where | None) -> Test:
+    """Turn a coerced `where` into a test of one row; Refused if graph-node would not have it."""
+    if where is None:
+        raise Refused("Filter must be an object")
+    columns = [name for name in where if name not in ("and", "or")]
+    tests = [column_test(entity, name, where[name]) for name in columns]
+    for combine, name in ((any, "or"), (all, "and")):
+        if where.get(name) is None:
+            continue
+        if columns:
+            raise Refused(
+                f"Cannot mix column filters with '{name}' operator at the same level. "
+                f"Found column filter(s) {', '.join(map(repr, columns))} alongside '{name}' operator."
+            )
+        tests.append(combined([row_test(entity, branch) for branch in where[name]], combine))
+    return tests[0] if len(tests) == 1 else combined(tests, all)
+
+
+def combined(tests: list[Test], combine: Callable[[Iterator[bool]], bool]) -> Test:
+    return lambda row: combine(test(row) for test in tests)
+
+
+def column_test(entity: schema.Entity, name: str, wanted: Any) -> Test:
+    if name == "_change_block":
+        return lambda row: wanted is None or block_of(row) >= wanted["number_gte"]
+    column, op = entity.filters[name]
+    if wanted is None:
+        if op == "":
+            return lambda row: row.get(column) is None
+        if op == "not":
+            return lambda row: row.get(column) is not None
+        raise Refused(f"Store error: unsupported filter `{name}` for value `null`")
+    key = key_of(entity.kinds[column])
+    compare = OPERATORS[op]
+    if op in schema.AMONG:
+        wanted = frozenset(wanted)
+
+    # As in SQL, a value that is missing fulfils no comparison, not even `not`.
+    def test(row: Row) -> bool:
+        value = key(row.get(column))
+        return value is not None and compare(value, wanted)
+
+    return test
+
+
+def span(where: Where, column: str) -> tuple[Any, Any]:
+    """Return bounds, both inclusive, that a column must lie in for `where` to hold; None for an open end."""
+
+    def given(*names: str) -> list[Any]:
+        return [where[name] for name in names if where.get(name) is not None]
+
+    lows = given(column, f"{column}_gt", f"{column}_gte")
+    highs = given(column, f"{column}_lt", f"{column}_lte")
+    for branch in where.get("and") or ():
+        low, high = span(branch, column)
+        lows += [low] if low is not None else []
+        highs += [high] if high is not None else []
+    branches = [span(branch, column) for branch in where.get("or") or ()]
+    if branches and all(low is not None for low, _ in branches):
+        lows.append(min(low for low, _ in branches))
+    if branches and all(high is not None for _, high in branches):
+        highs.append(max(high for _, high in branches))
+    return max(lows, default=None), min(highs, default=None)
+
+
+def page(view: View, entity: schema.Entity, arguments: dict[str, Any]) -> list[Row]:
+    """Return the rows a list field asks for; Refused if it asks for too many, or with a filter that is not one."""
+    first = arguments["first"] if arguments.get("first") is not None else 100
+    skip = arguments.get("skip") or 0
+    if not 1 <= first <= MAX_FIRST:
+        raise Refused(f"The `first` argument must be between 0 and {MAX_FIRST}, but is {first}")
+    if not 0 <= skip <= MAX_SKIP:
+        raise Refused(f"The `skip` argument must be between 0 and {MAX_SKIP}, but is {skip}")
+    where = arguments.get("where") or {}
+    test = row_test(entity, where)
+    if where.get("id_in") is not None:
+        view = View([view.by_id[each] for each in dict.fromkeys(where["id_in"]) if each in view.by_id])
+
+    sort_by = arguments.get("orderBy") or "id"
+    step = -1 if arguments.get("orderBy") and arguments.get("orderDirection") == "desc" else 1
+    order = view.order(sort_by, entity.kinds[sort_by])
+    low, high = (None, None) if entity.kinds[sort_by].startswith("[") else span(where, sort_by)
+    start = 0 if low is None else bisect_left(order.keys, low)
+    stop = len(order.keys) if high is None else bisect_right(order.keys, high)
+    candidates: Iterator[Row] = (order.rows[i] for i in range(start, stop)[::step])
+    if low is None and high is None:
+        candidates = chain(candidates, order.unsorted[::step])
+    return list(islice(filter(test, candidates), skip, skip + first))
+
+
+# Queries
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A query text read once: its document, or why it is refused."""
+
+    document: DocumentNode | None
+    errors: list[str]
+
+
+@lru_cache(maxsize=512)
+def prepare(subgraph: str, query: str) -> Prepared:
+    try:
+        document = parse(query)
+    except GraphQLError as error:
+        return Prepared(None, [error.message])
+    return Prepared(document, [error.message for error in validate(schema.load(subgraph).schema, document)])
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What decides which fields of a selection set are answered, beside the set itself."""
+
+    fragments: dict[str, FragmentDefinitionNode]
+    variables: VariableValues
+
+    def fields(self, selected: SelectionSetNode | None) -> Iterator[tuple[str, FieldNode]]:
+        """Yield each field with the name it goes by in the answer."""
+        for node in selected.selections if selected else ():
+            skip = get_directive_values(GraphQLSkipDirective, node, self.variables)
+            include = get_directive_values(GraphQLIncludeDirective, node, self.variables)
+            if (skip and skip["if"]) or (include and not include["if"]):
+                continue
+            if isinstance(node, FieldNode):
+                yield (node.alias or node.name).value, node
+            elif isinstance(node, InlineFragmentNode):
+                yield from self.fields(node.selection_set)
+            elif isinstance(node, FragmentSpreadNode):
+                yield from self.fields(self.fragments[node.name.value].selection_set)
+
+    def rows(self, selected: SelectionSetNode | None, rows: list[Row], type_name: str) -> list[Row]:
+        """Return the chosen fields of each row, null where a row lacks one."""
+        # By hand, because graphql-core's own completion takes 60 ms for a page of 1,000 rows and refuses damaged ones.
+        names = {alias: node.name.value for alias, node in self.fields(selected)}
+        constants = {alias: type_name for alias, name in names.items() if name == "__typename"}
+        columns = [(alias, name) for alias, name in names.items() if alias not in constants]
+        return [{alias: row.get(name) for alias, name in columns} | constants for row in rows]
+
+    def tree(self, selected: SelectionSetNode | None, value: Any) -> Any:
+        """Return the chosen fields of nested dicts."""
+        if not isinstance(value, dict):
+            return value
+        return {alias: self.tree(node.selection_set, value[node.name.value]) for alias, node in self.fields(selected)}
+
+
+@dataclass
+class Request:
+    """What was asked and how it was answered."""
+
+    subgraph: str
+    fields: list[str] = field(default_factory=list)  # at the top of the query, as ["_meta", "orderFilledEvents"]
+    variables: dict[str, Any] = field(default_factory=dict)
+    status: int = 0  # of HTTP; 0 if the connection was closed without an answer
+    fault: str | None = None
+    error: str | None = None  # the first of the answer's own `errors`, which no fault made
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP answer; status 0 closes the connection without one."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    retry_after: str | None = None
+    cut: bool = False  # send half of the body and hang up
+
+
+class Goldsky:
+    """The server. Entities are lists of rows by entity name, as {"OrderFilledEvent": [{"id": ..}, ..]}.
+
+    A row may have a `_block`, the block from which it exists; it is not served. Of two rows of one id the later one
+    wins, and the earlier stays visible to queries pinned before its `_block`. Rows are not copied: to change one while
+    the server runs, `put` a new one. `head` is the unix time of the newest block (default: the largest timestamp
+    among the rows), `latency` the seconds every answer takes, `token` what a request must bear, if anything.
+    """
+
+    def __init__(
+        self,
+        entities: dict[str, list[Row]],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        head: int | None = None,
+        faults: Faults | None = None,
+        latency: float = 0.0,
+        token: str | None = None,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.head = head
+        self.faults = faults or Faults(0.0)
+        self.latency = latency
+        self.token = token
+        self.base_url = ""  # known once started
+        self.requests: list[Request] = []
+        self.started_at = int(time.time())
+        self.head_number = FIRST_HEAD
+        self.tables = {name: Table() for name in schema.ENTITY_NAMES}
+        self.lock = threading.RLock()
+        self.stopping = threading.Event()
+        self.connections: set[socket.socket] = set()
+        self.listener: Listener | None = None
+        check(entities, "the entities given")
+        for name, rows in entities.items():
+            self.tables[name].put(rows)
+        self.head_number = max(self.head_number, *(table.newest for table in self.tables.values()))
+
+    def start(self) -> "Goldsky":
+        """Listen; after a stop, at the same address again."""
+        self.stopping.clear()
+        self.listener = Listener((self.host, self.port), partial(Handler, self))
+        self.port = self.listener.server_address[1]
+        self.base_url = f"http://{self.host}:{self.port}/subgraphs"
+        threading.Thread(target=self.listener.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def stop(self) -> None:
+        """Stop listening and hang up on whoever is connected."""
+        if self.listener is None:
+            return
+        self.stopping.set()
+        self.listener.shutdown()
+        self.listener.server_close()
+        self.listener = None
+        with self.lock:
+            for connection in self.connections:
+                with suppress(OSError):  # the client may have hung up first
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> "Goldsky":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def put(self, entity: str, rows: list[Row]) -> None:
+        """Add rows, or replace those of the same id; the head moves on by a block, or to the last `_block` given."""
+        check({entity: rows}, "the rows put")
+        with self.lock:
+            self.tables[entity].put(rows)
+            self.head_number = max(self.head_number + 1, self.tables[entity].newest)
+
+    def reply(self, path: str, authorization: str | None, body: bytes) -> Reply:
+        """Answer one request, and keep a note of it."""
+        self.stopping.wait(self.latency)
+        asked = Request(subgraph_in(path))
+        reply = self.reply_noting(asked, authorization, body)
+        asked.status = reply.status
+        with self.lock:
+            self.requests.append(asked)
+            del self.requests[:-REQUESTS_KEPT]
+        return reply
+
+    def reply_noting(self, asked: Request, authorization: str | None, body: bytes) -> Reply:
+        """Answer one request, and fill in what was asked."""
+        if self.token is not None and authorization != f"Bearer {self.token}":
+            return message(401, "Unauthorized")
+        if asked.subgraph not in schema.SUBGRAPHS:
+            return message(404, "Subgraph not found")
+        posted = read_post(body)
+        if posted is None:
+            return message(400, "Expected a JSON object with a query and, if any, variables")
+        query, asked.variables, operation_name = posted
+        prepared = prepare(asked.subgraph, query)
+        operation = get_operation_ast(prepared.document, operation_name) if prepared.document else None
+        selected = operation.selection_set.selections if operation else ()
+        asked.fields = [node.name.value for node in selected if isinstance(node, FieldNode)]
+
+        fault = self.faults.take()
+        if fault == "ok":
+            return as_json(self.answer_noting(asked, prepared, operation))
+        asked.fault = fault
+        if fault == "429":
+            return Reply(429, ALLOWANCE.encode(), "text/plain", retry_after=self.faults.choose((None, "0")))
+        if fault in ("500", "502", "503"):
+            return Reply(int(fault), f"<html><body><h1>{fault}</h1></body></html>".encode(), "text/html")
+        if fault == "errors":
+            return as_json(errors([self.faults.choose(FAILURES)]))
+        if fault == "null":
+            return as_json({"data": None})
+        if fault == "not_json":
+            return Reply(200, b"<html><body>Please wait</body></html>", "text/html")
+        if fault == "hang":
+            self.stopping.wait(self.faults.hang_seconds)
+            return Reply(0)
+        answer = self.answer_noting(asked, prepared, operation)
+        if fault == "partial":
+            return as_json({"data": halved(answer.get("data")), **errors(["Query timed out"])})
+        whole = as_json(answer)
+        if fault == "truncated":
+            return Reply(200, whole.body, cut=True)
+        return Reply(200, whole.body[: len(whole.body) // 2])  # short_json
+
+    def answer_noting(
+        self, asked: Request, prepared: Prepared, operation: OperationDefinitionNode | None
+    ) -> dict[str, Any]:
+        """Return the answer's JSON; what graph-node refuses is under `errors`, without data."""
+        try:
+            if prepared.document is None or prepared.errors:
+                return errors(prepared.errors, asked)
+            if operation is None:
+                raise Refused("Operation name required")
+            # One lock for all of it, so that the fields of one query agree about the head.
+            with self.lock:
+                return self.answer(asked, prepared.document, operation)
+        except (Refused, GraphQLError) as error:
+            return errors([str(error) if isinstance(error, Refused) else error.message], asked)
+
+    def answer(self, asked: Request, document: DocumentNode, operation: OperationDefinitionNode) -> dict[str, Any]:
+        """Execute a validated query; Refused or GraphQLError if an argument is not acceptable."""
+        subgraph = schema.load(asked.subgraph)
+        query_type = subgraph.schema.query_type
+        assert query_type is not None
+        if any(name in ("__schema", "__type") for name in asked.fields):
+            introspected = execute_sync(subgraph.schema, document, variable_values=asked.variables).formatted
+            return dict(introspected)
+        variables = get_variable_values(subgraph.schema, operation.variable_definitions or (), asked.variables)
+        if isinstance(variables, list):
+            return errors([error.message for error in variables], asked)
+        fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+        selection = Selection(fragments, variables)
+
+        data: dict[str, Any] = {}
+        for alias, node in selection.fields(operation.selection_set):
+            name = node.name.value
+            if name == "__typename":
+                data[alias] = query_type.name
+                continue
+            arguments = get_argument_values(query_type.fields[name], node, variables)
+            block = self.pinned_block(arguments.get("block") or {})
+            if name == "_meta":
+                data[alias] = selection.tree(node.selection_set, self.meta(asked.subgraph, block))
+            elif name in subgraph.lists:
+                entity = subgraph.lists[name]
+                found = page(self.tables[entity.name].at(block), entity, arguments)
+                data[alias] = selection.rows(node.selection_set, found, entity.name)
+            else:
+                entity = subgraph.singles[name]
+                row = self.tables[entity.name].at(block).by_id.get(arguments["id"])
+                rows = selection.rows(node.selection_set, [row] if row else [], entity.name)
+                data[alias] = rows[0] if rows else None
+        return {"data": data}
+
+    def pinned_block(self, block: dict[str, Any]) -> int | None:
+        """Return the block number a query is pinned to, None for the head; Refused if it lies ahead."""
+        for name in ("number", "number_gte"):
+            number = block.get(name)
+            if number is not None and number > self.head_number:
+                raise Refused(
+                    f"Failed to decode `block.{name}` value: `subgraph has only indexed up to block number "
+                    f"{self.head_number} and data for block number {number} is therefore not yet available`"
+                )
+        if block.get("hash") is not None and block["hash"] != block_hash(self.head_number):
+            raise Refused("Failed to decode `block.hash` value: `no block with that hash found`")
+        return block.get("number")
+
+    def meta(self, subgraph: str, pinned: int | None) -> dict[str, Any]:
+        number = self.head_number if pinned is None else pinned
+        known = pinned is None  # graph-node looks up the hash and time of the head only
+        newest = max(table.timestamp for table in self.tables.values())
+        return {
+            "__typename": "_Meta_",
+            "block": {
+                "__typename": "_Block_",
+                "number": number,
+                "hash": block_hash(number) if known else None,
+                "parentHash": block_hash(number - 1) if known else None,
+                "timestamp": (self.head or newest or self.started_at) if known else None,
+            },
+            "deployment": "Qm" + digest(subgraph)[:44],
+            "hasIndexingErrors": False,
+        }
+
+
+def digest(words: str) -> str:
+    return hashlib.sha256(words.encode()).hexdigest()
+
+
+def block_hash(number: int) -> str:
+    return "0x" + digest(str(number))
+
+
+def subgraph_in(path: str) -> str:
+    """Return the subgraph that a path of the form /subgraphs/{name}/{version}/gn names, or ""."""
+    parts = path.split("?")[0].split("/")
+    fits = len(parts) == 5 and parts[1] == "subgraphs" and parts[3] and parts[4] == "gn"
+    return parts[2] if fits else ""
+
+
+def read_post(body: bytes) -> tuple[str, dict[str, Any], str | None] | None:
+    """Return the query, variables and operation name of a request's body, or None if it is something else."""
+    try:
+        posted = json.loads(body)
+    except ValueError:
+        return None
+    if not isinstance(posted, dict) or not isinstance(posted.get("query"), str):
+        return None
+    variables = posted.get("variables") or {}
+    return (posted["query"], variables, posted.get("operationName")) if isinstance(variables, dict) else None
+
+
+def errors(messages: list[str], asked: Request | None = None) -> dict[str, Any]:
+    """Return an answer that holds errors only; they are noted if a request is given."""
+    if asked:
+        asked.error = messages[0]
+    return {"errors": [{"message": each} for each in messages]}
+
+
+def halved(data: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the answer with the first half of every list."""
+    halves = dict(data or {})
+    for name, value in halves.items():
+        if isinstance(value, list):
+            halves[name] = value[: len(value) // 2]
+    return halves
+
+
+def as_json(answer: dict[str, Any], status: int = 200) -> Reply:
+    return Reply(status, json.dumps(answer, separators=(",", ":")).encode())
+
+
+def message(status: int, words: str) -> Reply:
+    return as_json({"message": words}, status)
+
+
+# HTTP
+
+
+class Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Stay silent about clients that hang up: tests do so on purpose."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # keeps connections open
+    disable_nagle_algorithm = True  # or every answer waits 40 ms for an acknowledgement
+
+    def __init__(self, goldsky: Goldsky, *arguments: Any) -> None:
+        self.goldsky = goldsky
+        super().__init__(*arguments)
+
+    def setup(self) -> None:
+        super().setup()
+        with self.goldsky.lock:
+            self.goldsky.connections.add(self.connection)
+
+    def finish(self) -> None:
+        with self.goldsky.lock:
+            self.goldsky.connections.discard(self.connection)
+        super().finish()
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send(self.goldsky.reply(self.path, self.headers.get("Authorization"), body))
+
+    def do_GET(self) -> None:
+        self.send(message(405, "Send a POST with a GraphQL query"))
+
+    def send(self, reply: Reply) -> None:
+        if reply.status == 0:
+            self.close_connection = True
+            return
+        self.send_response(reply.status)
+        self.send_header("Content-Type", reply.content_type)
+        self.send_header("Content-Length", str(len(reply.body)))
+        if reply.retry_after is not None:
+            self.send_header("Retry-After", reply.retry_after)
+        self.end_headers()
+        self.wfile.write(reply.body[: len(reply.body) // 2] if reply.cut else reply.body)
+        if reply.cut:
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Print nothing: `requests` has it all."""
+
+
+# Recordings
+
+
+def check(entities: Any, where: str) -> None:
+    """Raise ValueError unless this is a dict of known entity names to lists of dicts."""
+    if not isinstance(entities, dict):
+        raise ValueError(f"Expected {{entity: [rows]}} in {where}, found a {type(entities).__name__}.")
+    for name, rows in entities.items():
+        if name not in schema.ENTITY_NAMES:
+            known = ", ".join(sorted(schema.ENTITY_NAMES))
+            raise ValueError(f"Unknown entity {name!r} in {where}: use one of {known}.")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ValueError(f"Expected a list of objects under {name!r} in {where}: write each row as an object.")
+
+
+def read_recording(path: Path) -> dict[str, list[Row]]:
+    """Read a JSON file of the form {entity: [rows]}; ValueError if it is something else."""
+    try:
+        recording = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}): give a file of the form {{entity: [rows]}}.") from error
+    check(recording, str(path))
+    return dict(recording)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Serve a recording as Goldsky would, until Ctrl-C.")
+    parser.add_argument("recording", type=Path, help="JSON file of the form {entity: [rows]}")
+    parser.add_argument("--port", type=int, default=0, help="default: any free one")
+    options = parser.parse_args(arguments)
+    try:
+        entities = read_recording(options.recording)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"error: {error}") from error
+    with Goldsky(entities, port=options.port) as server:
+        print(server.base_url, flush=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print("stopped")
+
+
+if __name__ == "__main__":
+    main()
