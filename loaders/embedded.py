@@ -59,3 +59,9 @@ def hold(path: Path, wait: float = 0) -> None:
     lock.write(f"process {os.getpid()} ({Path(sys.argv[0]).name} {' '.join(sys.argv[1:3])})\n")
     lock.flush()
     _held[path] = lock
+
+
+def release(path: Path) -> None:
+    """Let another process have the folder; every connection to it must be closed."""
+    if path in _held:
+        _held.pop(path).close()

@@ -1,6 +1,17 @@
-{#- The raw tables, declared once: the loaders render this file, and dbt reads it as a macro (macro-paths).
+{#- What the loaders and dbt share: the loaders render this file, and dbt reads its macros (macro-paths).
+    The raw tables are declared here once.
     One row as the subgraph served it, typed but lossless. Statements end with a semicolon at the end of a line.
     Copies of a row (a window loaded twice) are dropped by the engine when it pleases and by the models always. -#}
+{#- The condition of a neg-risk question, 32 bytes: its question id is the event's id with the question as last byte,
+    its oracle is the neg-risk adapter 0xd91e80cF2E7be2e162c6513ceD06f1dD0dA35296, and it has two outcomes. -#}
+{% macro condition_of_question(neg_risk_event_id, question) -%}
+    keccak256(concat(
+        unhex('d91e80cf2e7be2e162c6513ced06f1dd0da35296'),
+        substring({{ neg_risk_event_id }}, 1, 31),
+        char({{ question }}),
+        leftPad(char(2), 32, char(0))
+    ))
+{%- endmacro %}
 {% macro raw_tables(database) %}
 create database if not exists {{ database }};
 

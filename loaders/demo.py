@@ -1,0 +1,153 @@
+"""`polyledger demo`: the whole way on one machine, with the commands that a user would type.
+
+What it loads is simulated (or a recording that is given), and it says so. It keeps out of warehouses with real rows.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from decimal import Decimal
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from loaders import embedded
+from loaders.standin.goldsky import Goldsky, Row, read_recording
+from loaders.standin.world import simulate
+from loaders.target import Target, project_folder
+from loaders.warehouse import Warehouse
+
+RUN_PREFIX = "demo-"  # of _run_id, so that the demo knows its own rows
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+class DemoError(Exception):
+    """The demo cannot start; the message says why and what to do."""
+
+
+def run(recording: Path | None, target: Target, profiles_dir: Path | None) -> int:
+    """Load, build and show. Returns the exit code. Raises DemoError."""
+    if not (project_folder() / "dbt_project.yml").exists():
+        raise DemoError("the demo builds the dbt project: run it in the project's folder, where dbt_project.yml is")
+    entities, since, until = _rows(recording)
+    _start_empty(target)
+    source = f"the recording {recording.name}" if recording else "a simulated world (no wallet and no market in it is real)"
+    started = time.monotonic()
+    with Goldsky(entities, head=until - 1) as endpoint:
+        console.print(f"Serving {source} on {endpoint.base_url}, like Goldsky would.\n")
+        environment = {name: value for name, value in os.environ.items() if name != "GOLDSKY_API_TOKEN"} | {
+            "GOLDSKY_BASE_URL": endpoint.base_url,
+            "GOLDSKY_REQUESTS_PER_SECOND": "1000",
+            "POLYLEDGER_RUN_PREFIX": RUN_PREFIX,
+            "POLYLEDGER_TARGET": target.name,
+        }
+        folder = ["--profiles-dir", str(profiles_dir)] if profiles_dir else []
+        begin = ["--since", time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since))]
+        every = ["--all"] if recording else []
+        for words in (["load", "fills", *begin], ["load", "activity", *begin], ["load", "payouts", *every]):
+            console.print(f"$ polyledger {' '.join(words)}", style="bold")
+            done = subprocess.run([sys.executable, "-m", "loaders.cli", *words, *folder], env=environment, check=False)
+            if done.returncode not in (0, 3):
+                return done.returncode
+        console.print("\n$ dbt build", style="bold")
+        built = subprocess.run(
+            [sys.executable, "-m", "dbt.cli.main", "build", *folder],
+            env=environment,
+            cwd=project_folder(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        summary = [line for line in built.stdout.splitlines() if "Finished running" in line or "Done." in line]
+        console.print("\n".join(summary if built.returncode == 0 else [built.stdout, built.stderr]), markup=False)
+        if built.returncode:
+            return 1
+    _show(target, recording is None, time.monotonic() - started)
+    return 0
+
+
+def _rows(recording: Path | None) -> tuple[dict[str, list[Row]], int, int]:
+    """Rows by entity, and the seconds [since, until) in which they happened."""
+    if recording is None:
+        world = simulate()
+        return world.entities, world.since, world.until
+    try:
+        entities = read_recording(recording)
+    except ValueError as error:
+        raise DemoError(str(error)) from None
+    stamps = [
+        int(row["timestamp"]) for rows in entities.values() for row in rows if str(row.get("timestamp", "")).isdigit()
+    ]
+    return entities, min(stamps, default=0), max(stamps, default=0) + 1
+
+
+def _start_empty(target: Target) -> None:
+    """Drop what an earlier demo left. Raises DemoError where rows of a real load would be lost or mixed with these."""
+    path = embedded.folder(target.host)
+    if path is not None and not path.exists():
+        return
+    warehouse = Warehouse(target)
+    try:
+        if not warehouse.has_tables():
+            return
+        tables = ("order_filled_events", "conditions", "splits", "merges", "redemptions")
+        real = sum(
+            warehouse.rows(f"select countIf(not startsWith(_run_id, '{RUN_PREFIX}')) from {warehouse.raw}.{table}")[0][0]
+            for table in tables
+        )
+        if real:
+            raise DemoError(
+                f"the warehouse of target {target.name} holds {real:,} rows of real loads, and the demo starts from an "
+                "empty one: choose another folder, as in POLYLEDGER_DATA=.polyledger-demo polyledger demo"
+            )
+        for database in (target.raw_schema, target.schema):
+            warehouse.command(f"drop database if exists {database}")
+    finally:
+        warehouse.close()
+        if path is not None:
+            embedded.release(path)
+
+
+def _show(target: Target, simulated: bool, seconds: float) -> None:
+    warehouse = Warehouse(target)
+    marts = target.schema
+    fills = warehouse.rows(f"select count() from {marts}.fct_fills")[0][0]
+    conditions, winners, resolved = warehouse.rows(
+        f"select count(), countIf(winning_index is not null), countIf(is_resolved) from {marts}.vw_resolutions_truth"
+    )[0]
+    console.print(
+        f"\n{fills:,} fills, {conditions:,} conditions: "
+        f"{winners:,} single winners, {resolved - winners:,} ties, {conditions - resolved:,} open\n"
+    )
+    title = "Leaderboard: settled P&L, all time" + (" (simulated)" if simulated else "")
+    columns = {"rank": "rank", "wallet": "wallet", "P&L USDC": "pnl_usdc", "win rate": "win_rate", "fills": "fill_count"}
+    if console.width >= 110:
+        columns |= {"volume USDC": "volume_usdc", "ROI": "roi", "markets": "markets_traded"}
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in columns:
+        table.add_column(name, justify="left" if name == "wallet" else "right", no_wrap=True)
+    for row in warehouse.rows(
+        f"select {', '.join(columns.values())} from {marts}.leaderboard where window = 'all' order by rank, wallet limit 10"
+    ):
+        table.add_row(*map(_cell, row))
+    console.print(table)
+    warehouse.close()
+    console.print(
+        f"\nDone in {seconds:.0f} s. What to try next:\n"
+        "  dbt show --inline \"select * from {{ ref('fct_wallet_pnl') }} order by settled_pnl_usdc\"\n"
+        "  dbt test                                     every claim about these numbers, checked again\n"
+        "  POLYLEDGER_DATA=.polyledger-live polyledger load fills --since 2025-01-01 --until 2025-01-02\n"
+        "                                               the same from Goldsky's public endpoint, real rows\n",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _cell(value: object) -> str:
+    """A value for people: ratios in percent, money with two decimals, nothing where it is unknown."""
+    if isinstance(value, float):
+        return f"{value:.1%}"
+    return f"{value:,.2f}" if isinstance(value, Decimal) else "" if value is None else str(value)

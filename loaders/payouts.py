@@ -1,0 +1,186 @@
+"""Tokens to conditions to payout vectors: what landed rows name and is not final yet is asked for by id.
+
+Nothing is computed here; the models make integers of what was served.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from loaders.entities import CONDITIONS, MARKET_DATA, Entity
+from loaders.loading import Landing, all_of
+from loaders.subgraph import PAGE_SIZE, SubgraphError, Subgraphs, pages_by_id, rows_by_id
+from loaders.warehouse import EPOCH, Warehouse, WindowState, condition_of_question
+
+Progress = Callable[[int], None]
+
+# Tokens of landed fills that no landed registration explains.
+UNKNOWN_TOKENS = """
+    select distinct toString(if(maker_asset_id = 0, taker_asset_id, maker_asset_id)) as id
+    from {raw}.order_filled_events
+    where if(maker_asset_id = 0, taker_asset_id, maker_asset_id) not in (select id from {raw}.market_data)
+"""
+
+# Conditions that landed rows name and whose payout is not known yet.
+OPEN_CONDITIONS = """
+    with named as (
+        select condition from {raw}.market_data
+        where id in (select if(maker_asset_id = 0, taker_asset_id, maker_asset_id) from {raw}.order_filled_events)
+        union distinct
+        select condition from {raw}.splits
+        union distinct
+        select condition from {raw}.merges
+        union distinct
+        select condition from {raw}.redemptions
+        union distinct
+        select {condition_of_question} as condition
+        from (
+            select neg_risk_market_id, max(question_count) as questions
+            from {raw}.neg_risk_conversions group by neg_risk_market_id
+        )
+        array join range(questions) as question
+    ),
+    final as (
+        select id as condition from {raw}.conditions
+        group by id
+        having notEmpty(argMax(payout_numerators, _loaded_at)) or argMax(payout_denominator, _loaded_at) not in ('', '0')
+    )
+    select concat('0x', lower(hex(condition))) as id from named
+    where condition not in (select condition from final)
+"""
+
+# Tokens of conditions that activity names, where none is known to be registered: another project's, if it stays so.
+UNREGISTERED_TOKENS = """
+    select distinct toString(arrayJoin(position_ids)) as id from {raw}.conditions
+    where id in (
+        select condition from {raw}.splits
+        union distinct
+        select condition from {raw}.merges
+        union distinct
+        select condition from {raw}.redemptions
+    )
+    and id not in (
+        select id from {raw}.conditions array join position_ids as token where token in (select id from {raw}.market_data)
+    )
+"""
+
+# Asked for within a day, and unknown to the subgraph: not asked again yet.
+ASKED_IN_VAIN = """
+    select substring(scope, 4) from {raw}.load_windows
+    where entity = {{entity:String}} and state = 'not_found' and updated_at > now() - interval 1 day
+"""
+
+# A stable split of the work between processes or hosts.
+OWN_SHARE = "select id from ({ids}) where cityHash64(id) % {{of:UInt32}} = {{worker:UInt32}} - 1 and id not in ({vain})"
+
+
+@dataclass(frozen=True)
+class Share:
+    """This process is worker N of M, counted from 1."""
+
+    worker: int = 1
+    of: int = 1
+
+
+async def load_named(subgraphs: Subgraphs, warehouse: Warehouse, landing: Landing, share: Share, tick: Progress) -> None:
+    """Whatever landed rows name: tokens first, since they name conditions, then those whose payout is not known."""
+    await _load_ids(subgraphs, landing, MARKET_DATA, _own(warehouse, MARKET_DATA, UNKNOWN_TOKENS, share), tick)
+    await _load_ids(subgraphs, landing, CONDITIONS, _own(warehouse, CONDITIONS, OPEN_CONDITIONS, share), tick)
+    await _load_ids(subgraphs, landing, MARKET_DATA, _own(warehouse, MARKET_DATA, UNREGISTERED_TOKENS, share), tick)
+
+
+async def load_conditions(subgraphs: Subgraphs, landing: Landing, ids: list[str], tick: Progress) -> None:
+    """The given conditions, whatever is known of them."""
+    await _load_ids(subgraphs, landing, CONDITIONS, ids, tick)
+
+
+async def load_all(subgraphs: Subgraphs, warehouse: Warehouse, landing: Landing, share: Share, tick: Progress) -> None:
+    """Every condition and every registered token that the subgraphs have, by id."""
+    hex_bounds = [f"0x{16**8 * k // share.of:08x}" for k in range(1, share.of)]
+    decimal_bounds = [str(10**6 + 9 * 10**6 * k // share.of) for k in range(1, share.of)]
+    await all_of(
+        _load_all(subgraphs, warehouse, landing, CONDITIONS, share, hex_bounds, tick),
+        _load_all(subgraphs, warehouse, landing, MARKET_DATA, share, decimal_bounds, tick),
+    )
+
+
+async def _load_all(
+    subgraphs: Subgraphs,
+    warehouse: Warehouse,
+    landing: Landing,
+    entity: Entity,
+    share: Share,
+    bounds: list[str],
+    tick: Progress,
+) -> None:
+    scope = f"all:{share.worker}/{share.of}"
+    start, below = ["", *bounds][share.worker - 1], [*bounds, None][share.worker - 1]
+    known = warehouse.windows(entity.name, scope)
+    # A pass that was cut short is continued; a complete one is begun anew, since payouts change.
+    cursor = known[0].cursor if known and known[0].state == "open" else ""
+    window = WindowState(entity.name, scope, EPOCH, EPOCH, cursor)
+    try:
+        async for rows in pages_by_id(subgraphs, entity, max(cursor, start), below):
+            ids = [row["id"] for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
+            window = replace(window, cursor=max(ids, default=window.cursor))
+            await landing.add(entity, rows, window)
+            tick(len(rows))
+        await landing.add(entity, [], replace(window, state="complete"))
+    except SubgraphError as error:
+        landing.result.open_windows.append(f"{entity.name} {scope} is still open: {error}")
+
+
+def _own(warehouse: Warehouse, entity: Entity, query: str, share: Share) -> list[str]:
+    vain = ASKED_IN_VAIN.format(raw=warehouse.raw)
+    ids = query.format(raw=warehouse.raw, condition_of_question=condition_of_question("neg_risk_market_id", "question"))
+    values = {"worker": share.worker, "of": share.of, "entity": entity.name}
+    return [row[0] for row in warehouse.rows(OWN_SHARE.format(ids=ids, vain=vain), values)]
+
+
+async def _load_ids(subgraphs: Subgraphs, landing: Landing, entity: Entity, ids: list[str], tick: Progress) -> None:
+    batches = [ids[i : i + PAGE_SIZE] for i in range(0, len(ids), PAGE_SIZE)]
+    await all_of(*(_load_batch(subgraphs, landing, entity, batch, tick) for batch in batches))
+    # What is asked for next depends on what is landed now.
+    await landing.flush()
+
+
+async def _load_batch(subgraphs: Subgraphs, landing: Landing, entity: Entity, ids: list[str], tick: Progress) -> None:
+    try:
+        rows = await rows_by_id(subgraphs, entity, ids)
+    except SubgraphError as error:
+        landing.result.open_windows.append(f"{len(ids):,} {entity.many} were not answered: {error}")
+        return
+    await landing.add(entity, rows)
+    for missing in set(ids) - {row.get("id") for row in rows if isinstance(row, dict)}:
+        landing.result.not_found[entity.name] += 1
+        await landing.add(entity, [], WindowState(entity.name, f"id:{missing}", EPOCH, EPOCH, state="not_found"))
+    tick(len(rows))
+
+
+def estimate(
+    warehouse: Warehouse | None, conditions: list[str], everything: bool, share: Share, requests_per_second: float
+) -> list[dict[str, Any]]:
+    """What a load would ask, as far as what is landed tells."""
+    if everything:
+        what = "every condition and token, by id"
+        return [
+            {"entity": entity.name, "scope": f"all:{share.worker}/{share.of}", "what": what, "requests": None, "seconds": None}
+            for entity in (CONDITIONS, MARKET_DATA)
+        ]
+    counts = {CONDITIONS: len(conditions)}
+    if warehouse and not conditions:
+        counts = {
+            MARKET_DATA: len(_own(warehouse, MARKET_DATA, UNKNOWN_TOKENS, share)),
+            CONDITIONS: len(_own(warehouse, CONDITIONS, OPEN_CONDITIONS, share)),
+        }
+    return [
+        {
+            "entity": entity.name,
+            "scope": "",
+            "what": f"{count:,} ids",
+            "requests": -(-count // PAGE_SIZE),
+            "seconds": -(-count // PAGE_SIZE) / requests_per_second,
+        }
+        for entity, count in counts.items()
+        if count
+    ]

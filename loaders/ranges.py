@@ -1,0 +1,157 @@
+"""Events by time: which series a command loads, in what range, up to where the subgraph is indexed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from loaders.entities import (
+    ACTIVITY_START,
+    CONVERSIONS,
+    FEE_REFUNDS,
+    MERGES,
+    NEG_RISK_EVENTS,
+    ORDER_FILLS,
+    REDEMPTIONS,
+    SPLITS,
+    V1_START,
+)
+from loaders.loading import Landing, Series, all_of, default_since, last_second, load_window, plan
+from loaders.progress import Progress
+from loaders.subgraph import PAGE_SIZE, Filter, Head, SubgraphError, Subgraphs, pages_by_id, position, rows_by_id, timed_pages
+from loaders.warehouse import Warehouse, WindowState
+
+__all__ = ["Range", "Series", "activity", "estimate", "fills", "load", "neg_risk_events"]
+
+
+@dataclass(frozen=True)
+class Range:
+    """What was asked for; None means: from the last complete moment, to what is indexed by now."""
+
+    since: datetime | None
+    until: datetime | None
+
+
+def fills(wallets: list[str], token: str | None) -> list[Series]:
+    """Order fills and fee refunds, of all or of some wallets and one token."""
+    series = []
+    for wallet in wallets or [None]:  # type: ignore[list-item]
+        fill_filters = _wallet_filter("maker", wallet)
+        refund_filters = _wallet_filter("refundee", wallet)
+        scope = f"wallet:{wallet}" if wallet else ""
+        if token is None:
+            series.append(Series(ORDER_FILLS, scope, fill_filters))
+            series.append(Series(FEE_REFUNDS, scope, refund_filters))
+            continue
+        # A buy receives the token and a sell gives it: two filters, so two series.
+        prefix = f"{scope}," if scope else ""
+        for side in ("makerAssetId", "takerAssetId"):
+            also = (*fill_filters, Filter(side, "String!", token))
+            series.append(Series(ORDER_FILLS, f"{prefix}{side}:{token}", also))
+        # A refund in collateral (of a sell) does not name the token, so all of those come along.
+        also = (*refund_filters, Filter("tokenId_in", "[String!]!", [token, "0"]))
+        series.append(Series(FEE_REFUNDS, f"{prefix}token:{token}", also))
+    return series
+
+
+def activity(wallets: list[str]) -> list[Series]:
+    """Splits, merges, redemptions and conversions, of all or of some wallets."""
+    return [
+        Series(entity, f"wallet:{wallet}" if wallet else "", _wallet_filter(str(entity.wallet_field), wallet))
+        for wallet in wallets or [None]  # type: ignore[list-item]
+        for entity in (SPLITS, MERGES, REDEMPTIONS, CONVERSIONS)
+    ]
+
+
+def _wallet_filter(field: str, wallet: str | None) -> tuple[Filter, ...]:
+    return (Filter(field, "String!", wallet),) if wallet else ()
+
+
+async def load(
+    subgraphs: Subgraphs, warehouse: Warehouse, landing: Landing, series: list[Series], given: Range, progress: Progress
+) -> None:
+    """Load what is missing of each series. Raises SubgraphError when a subgraph does not answer at all."""
+    heads = {name: await subgraphs.head(name) for name in dict.fromkeys(one.entity.subgraph for one in series)}
+    for name, head in heads.items():
+        landing.result.notes += _head_notes(name, head, given)
+    work = []
+    for one in series:
+        for window in _missing(warehouse, one, heads[one.entity.subgraph], given):
+            tick = progress.window(one.entity.name, window.since, window.until)
+            work.append(load_window(subgraphs, landing, one, window, tick))
+    await all_of(*work)
+
+
+def _missing(warehouse: Warehouse | None, series: Series, head: Head, given: Range) -> list[WindowState]:
+    known = warehouse.windows(series.entity.name, series.scope) if warehouse else []
+    if warehouse and series.scope:
+        # What is loaded of all wallets and tokens is loaded of each.
+        known += [window for window in warehouse.windows(series.entity.name, "") if window.state == "complete"]
+    first = ACTIVITY_START if series.entity.subgraph == "activity" else V1_START
+    since = given.since or default_since(known, first)
+    until = min(given.until or last_second(head), last_second(head))
+    return plan(series, since, until, known) if since < until else []
+
+
+def _head_notes(name: str, head: Head, given: Range) -> list[str]:
+    notes = []
+    end = last_second(head)
+    if head.time is not None and given.until and given.until > end:
+        notes.append(
+            f"the {name} subgraph is indexed up to {end:%Y-%m-%d %H:%M:%S} UTC; the range ends there, "
+            "and the rest is loaded by the same command later"
+        )
+    if head.has_indexing_errors:
+        notes.append(f"the {name} subgraph reports indexing errors: what it serves may be incomplete")
+    return notes
+
+
+async def neg_risk_events(
+    subgraphs: Subgraphs, warehouse: Warehouse, landing: Landing, only_converted: bool, tick: Callable[[int], None]
+) -> None:
+    """Neg-risk events have no time: all of them, or those that landed conversions name."""
+    try:
+        if not only_converted:
+            async for rows in pages_by_id(subgraphs, NEG_RISK_EVENTS):
+                await landing.add(NEG_RISK_EVENTS, rows)
+                tick(len(rows))
+            return
+        found = warehouse.rows(
+            f"select distinct concat('0x', lower(hex(neg_risk_market_id))) from {warehouse.raw}.neg_risk_conversions"
+        )
+        ids = [row[0] for row in found]
+        for start in range(0, len(ids), PAGE_SIZE):
+            rows = await rows_by_id(subgraphs, NEG_RISK_EVENTS, ids[start : start + PAGE_SIZE])
+            await landing.add(NEG_RISK_EVENTS, rows)
+            tick(len(rows))
+    except SubgraphError as error:
+        landing.result.open_windows.append(f"{NEG_RISK_EVENTS.name} is still open: {error}")
+
+
+async def estimate(
+    subgraphs: Subgraphs, warehouse: Warehouse | None, series: list[Series], given: Range
+) -> list[dict[str, Any]]:
+    """What a load would ask: one page of each window is looked at, and its density taken for the whole."""
+    plans = []
+    for one in series:
+        head = await subgraphs.head(one.entity.subgraph)
+        for window in _missing(warehouse, one, head, given):
+            since, until = int(window.since.timestamp()), int(window.until.timestamp())
+            pages = timed_pages(subgraphs, one.entity, since, until, window.cursor, one.filters)
+            rows = await anext(pages)
+            stamps = [p[0] for p in map(position, rows) if p]
+            requests = 1
+            if len(rows) == PAGE_SIZE and stamps:
+                requests = 1 + round((until - stamps[0]) / max(stamps[-1] - stamps[0], 1))
+            plans.append(
+                {
+                    "entity": one.entity.name,
+                    "scope": one.scope,
+                    "since": window.since.isoformat(),
+                    "until": window.until.isoformat(),
+                    "what": f"{window.since:%Y-%m-%d %H:%M:%S} to {window.until:%Y-%m-%d %H:%M:%S} UTC",
+                    "requests": requests,
+                    "seconds": requests / subgraphs.settings.requests_per_second,
+                }
+            )
+    return plans

@@ -1,0 +1,111 @@
+"""Which warehouse: the target of profiles.yml that dbt uses too, so that the two cannot disagree.
+
+dbt-core is not imported for it (2 s); profiles.yml is small enough to render with jinja.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+
+class TargetError(Exception):
+    """profiles.yml or the target is missing or unusable; the message says what was looked for."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target of profiles.yml, and the two databases in it."""
+
+    name: str
+    host: str
+    port: int | None
+    user: str
+    password: str
+    secure: bool
+    send_receive_timeout: int
+    schema: str  # database of the models
+    raw_schema: str  # database of the raw tables
+
+
+def project_folder() -> Path:
+    """Where dbt would work: DBT_PROJECT_DIR, else the nearest folder upwards with a dbt_project.yml, else here."""
+    if given := os.environ.get("DBT_PROJECT_DIR"):
+        return Path(given).absolute()
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "dbt_project.yml").exists()), here)
+
+
+def read_target(name: str | None = None, profiles_dir: Path | None = None) -> Target:
+    """Read the named target, or the profile's default. Raises TargetError."""
+    path = _profiles_file(profiles_dir)
+    try:
+        profiles = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise TargetError(f"{path} cannot be read: {error}") from None
+    try:
+        profile = profiles["polyledger"]
+        name = name or _render(profile["target"])
+        outputs = profile["outputs"]
+    except (KeyError, TypeError):
+        raise TargetError(f"{path} has no profile polyledger with target and outputs; copy it from the project") from None
+    if name not in outputs:
+        raise TargetError(f"there is no target {name!r} in {path}; it has: {', '.join(outputs)}")
+    given = {key: _render(value) if isinstance(value, str) else value for key, value in outputs[name].items()}
+    host = str(given.get("host", "localhost"))
+    if host.startswith("chdb:"):
+        # Relative to where dbt works, so that both mean the same folder.
+        host = f"chdb:{project_folder() / host.removeprefix('chdb:')}"
+    return Target(
+        name=name,
+        host=host,
+        port=int(given["port"]) if given.get("port") else None,
+        user=str(given.get("user", "default")),
+        password=str(given.get("password", "")),
+        secure=str(given.get("secure", "false")).lower() in ("true", "1", "yes"),
+        send_receive_timeout=int(given.get("send_receive_timeout", 300)),
+        schema=_identifier(str(given.get("schema", "polyledger"))),
+        raw_schema=_identifier(os.environ.get("POLYLEDGER_RAW_SCHEMA", "polyledger_raw")),
+    )
+
+
+def _profiles_file(folder: Path | None) -> Path:
+    if folder is None and "DBT_PROFILES_DIR" in os.environ:
+        folder = Path(os.environ["DBT_PROFILES_DIR"])
+    places = [folder] if folder else [Path.cwd(), project_folder(), Path.home() / ".dbt"]
+    for place in places:
+        if (place / "profiles.yml").exists():
+            return place / "profiles.yml"
+    raise TargetError(
+        f"no profiles.yml in {' or '.join(str(place) for place in places)}; "
+        "run this in the project's folder, or name its folder with --profiles-dir"
+    )
+
+
+def _env_var(name: str, default: str | None = None) -> str:
+    value = os.environ.get(name, default)
+    if value is None:
+        raise TargetError(f"profiles.yml needs the environment variable {name}, which is not set")
+    return value
+
+
+def _render(text: str) -> str:
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    environment.globals["env_var"] = _env_var
+    # dbt's conversions; every value is text here and converted where it is used.
+    same: Any = lambda value: value  # noqa: E731
+    environment.filters.update(as_number=same, as_bool=same, as_native=same, as_text=same)
+    try:
+        return environment.from_string(text).render()
+    except jinja2.TemplateError as error:
+        raise TargetError(f"profiles.yml: {text!r} cannot be rendered: {error}") from None
+
+
+def _identifier(name: str) -> str:
+    """A database name is part of statements, so it must be plain."""
+    if not name.isidentifier() or not name.isascii():
+        raise TargetError(f"{name!r} is no database name: use letters, digits and underscores")
+    return name

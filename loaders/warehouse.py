@@ -1,0 +1,177 @@
+"""Land rows and remember windows in ClickHouse. Knows nothing of GraphQL.
+
+One Warehouse is one connection; its calls block and must not overlap.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from typing import Any
+
+import clickhouse_connect
+import jinja2
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from loaders import embedded
+from loaders.entities import Entity
+from loaders.target import Target
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class WarehouseError(Exception):
+    """The warehouse cannot be reached or refused a statement; the message says which."""
+
+
+@dataclass(frozen=True)
+class WindowState:
+    """A row of load_windows: how far the range [since, until) of an entity is landed under a filter."""
+
+    entity: str
+    scope: str
+    since: datetime
+    until: datetime
+    cursor: str = ""
+    state: str = "open"
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that could not be understood."""
+
+    entity: str
+    row_id: str
+    reason: str
+    raw: str
+
+
+class Warehouse:
+    """The raw tables of one target."""
+
+    def __init__(self, target: Target) -> None:
+        """Connect. Raises WarehouseError, and embedded.WarehouseBusy where another process has the folder."""
+        self.target = target
+        self.raw = target.raw_schema
+        try:
+            path = embedded.folder(target.host)
+            self._client = embedded.connect(path) if path else _connect_to_server(target)
+        except ClickHouseError as error:
+            raise WarehouseError(f"{target.host} (target {target.name}) does not answer: {_first_line(error)}") from None
+
+    def close(self) -> None:
+        self._client.close()
+
+    def create_tables(self) -> None:
+        """Create what is missing of the raw tables; see schema.sql."""
+        for statement in _shared_sql().raw_tables(self.raw).split(";\n"):
+            if statement.strip():
+                self.command(statement)
+
+    def has_tables(self) -> bool:
+        """Whether anything was ever loaded or built here."""
+        found = self.rows(
+            "select count() from system.tables where database = {database:String} and name = 'load_windows'",
+            {"database": self.raw},
+        )
+        return bool(found[0][0])
+
+    def command(self, statement: str, parameters: dict[str, Any] | None = None) -> None:
+        """Run a statement without rows. Raises WarehouseError."""
+        try:
+            self._client.command(statement, parameters=parameters)
+        except ClickHouseError as error:
+            raise WarehouseError(_first_line(error)) from None
+
+    def rows(self, query: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """The rows of a query, values bound as {name:Type}. Raises WarehouseError."""
+        try:
+            return [tuple(row) for row in self._client.query(query, parameters=parameters).result_rows]
+        except ClickHouseError as error:
+            raise WarehouseError(_first_line(error)) from None
+
+    def insert(self, entity: Entity, rows: Sequence[tuple[Any, ...]], run_id: str) -> None:
+        """Insert parsed rows of one entity, as one block of native columns."""
+        columns = [field.column for field in entity.fields]
+        types = [field.type for field in entity.fields]
+        self._insert(entity.table, [*columns, "_run_id"], [*types, "LowCardinality(String)"], [(*r, run_id) for r in rows])
+
+    def insert_rejected(self, rejected: Iterable[Rejected], run_id: str) -> None:
+        """Keep rows that could not be understood."""
+        rows = [(r.entity, r.row_id, r.reason, r.raw, run_id) for r in rejected]
+        text = "LowCardinality(String)"
+        self._insert(
+            "rejected_rows",
+            ["entity", "row_id", "reason", "raw", "_run_id"],
+            [text, "String", "String", "String", text],
+            rows,
+        )
+
+    def record(self, windows: Iterable[WindowState]) -> None:
+        """Remember how far windows are landed."""
+        text, moment = "LowCardinality(String)", "DateTime('UTC')"
+        self._insert(
+            "load_windows",
+            ["entity", "scope", "since", "until", "cursor", "state"],
+            [text, "String", moment, moment, "String", text],
+            [(w.entity, w.scope, w.since, w.until, w.cursor, w.state) for w in windows],
+        )
+
+    def windows(self, entity: str, scope: str) -> list[WindowState]:
+        """What is remembered of an entity under a filter, the newest word on each window."""
+        found = self.rows(
+            f"""
+            select since, until, argMax(cursor, updated_at), argMax(state, updated_at)
+            from {self.raw}.load_windows
+            where entity = {{entity:String}} and scope = {{scope:String}}
+            group by since, until
+            order by since, until
+            """,
+            {"entity": entity, "scope": scope},
+        )
+        return [
+            WindowState(entity, scope, since.replace(tzinfo=UTC), until.replace(tzinfo=UTC), cursor, state)
+            for since, until, cursor, state in found
+        ]
+
+    def _insert(self, table: str, columns: list[str], types: list[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
+        try:
+            self._client.insert(
+                table,
+                [list(column) for column in zip(*rows, strict=True)],
+                database=self.raw,
+                column_names=columns,
+                column_type_names=types,
+                column_oriented=True,
+            )
+        except ClickHouseError as error:
+            raise WarehouseError(f"{len(rows):,} rows for {table} were refused: {_first_line(error)}") from None
+
+
+def condition_of_question(neg_risk_event_id: str, question: str) -> str:
+    """The SQL expression of a neg-risk question's condition, as the models have it too."""
+    return str(_shared_sql().condition_of_question(neg_risk_event_id, question))
+
+
+def _shared_sql() -> Any:
+    text = resources.files("loaders").joinpath("schema.sql").read_text()
+    return jinja2.Environment().from_string(text).module
+
+
+def _connect_to_server(target: Target) -> Any:
+    return clickhouse_connect.get_client(
+        host=target.host,
+        port=target.port or 0,
+        username=target.user,
+        password=target.password,
+        interface="https" if target.secure else "http",
+        compress=True,
+        query_limit=0,
+        send_receive_timeout=target.send_receive_timeout,
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
