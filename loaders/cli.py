@@ -33,7 +33,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Land what Goldsky's Polymarket subgraphs serve in ClickHouse, for the dbt models of this project.",
 )
-load = typer.Typer(no_args_is_help=True, help="Land raw rows. Running the same command again continues and doubles nothing.")
+load = typer.Typer(
+    no_args_is_help=True, help="Land raw rows. Running the same command again continues and doubles nothing."
+)
 app.add_typer(load, name="load")
 
 DONE, FAILED, WRONG_USE, INCOMPLETE = 0, 1, 2, 3
@@ -67,7 +69,9 @@ class Run:
     progress: Progress
 
 
-@load.command("fills", epilog="Example: polyledger load fills --since 2025-01-01 --until 2025-02-01 --wallet 0xcce2...d58b")
+@load.command(
+    "fills", epilog="Example: polyledger load fills --since 2025-01-01 --until 2025-02-01"
+)
 def load_fills(
     since: Since = None,
     until: Until = None,
@@ -98,7 +102,7 @@ def load_activity(
     as_json: AsJson = False,
     wait: Wait = 0,
 ) -> None:
-    """Splits, merges, redemptions, neg-risk conversions and events. Without --since: from the last complete moment on."""
+    """Splits, merges, redemptions, neg-risk conversions and events. Without --since: from the last moment on."""
     given = read_range(since, until)
     wallets = read_wallets(wallet, wallets_from)
     _load_series(
@@ -149,13 +153,13 @@ def load_payouts(
         unknown = run.landing.result.not_found
         if unknown["Condition"]:
             run.landing.result.notes.append(
-                f"{unknown['Condition']:,} conditions are unknown to the pnl subgraph (another project's, most likely); "
-                "they are remembered as not found and asked for again after a day"
+                f"{unknown['Condition']:,} conditions are unknown to the pnl subgraph (another project's, most "
+                "likely); they are remembered as not found and asked for again after a day"
             )
         if unknown["MarketData"]:
             run.landing.result.notes.append(
-                f"{unknown['MarketData']:,} tokens are registered on no exchange; fills of such a token have no condition, "
-                "and activity in such a condition is not counted as Polymarket's"
+                f"{unknown['MarketData']:,} tokens are registered on no exchange; fills of such a token have no "
+                "condition, and activity in such a condition is not counted as Polymarket's"
             )
 
     if dry_run:
@@ -273,7 +277,9 @@ def _print_result(result: Result, seconds: float, asked: str, raw: str) -> None:
     for note in result.notes:
         typer.echo(f"note: {note}")
     for name, count in result.rejected.items():
-        typer.echo(f"kept aside: {count:,} rows of {name} could not be understood; see {raw}.rejected_rows for the reasons")
+        typer.echo(
+            f"kept aside: {count:,} rows of {name} could not be understood; see {raw}.rejected_rows for the reasons"
+        )
     for sentence in result.open_windows:
         typer.echo(f"open: {sentence}. Run the same command again to continue.")
 

@@ -34,7 +34,9 @@ def run(recording: Path | None, target: Target, profiles_dir: Path | None) -> in
         raise DemoError("the demo builds the dbt project: run it in the project's folder, where dbt_project.yml is")
     entities, since, until = _rows(recording)
     _start_empty(target)
-    source = f"the recording {recording.name}" if recording else "a simulated world (no wallet and no market in it is real)"
+    source = (
+        f"the recording {recording.name}" if recording else "a simulated world (no wallet and no market in it is real)"
+    )
     started = time.monotonic()
     with Goldsky(entities, head=until - 1) as endpoint:
         console.print(f"Serving {source} on {endpoint.base_url}, like Goldsky would.\n")
@@ -95,7 +97,9 @@ def _start_empty(target: Target) -> None:
             return
         tables = ("order_filled_events", "conditions", "splits", "merges", "redemptions")
         real = sum(
-            warehouse.rows(f"select countIf(not startsWith(_run_id, '{RUN_PREFIX}')) from {warehouse.raw}.{table}")[0][0]
+            warehouse.rows(f"select countIf(not startsWith(_run_id, '{RUN_PREFIX}')) from {warehouse.raw}.{table}")[0][
+                0
+            ]
             for table in tables
         )
         if real:
@@ -123,14 +127,21 @@ def _show(target: Target, simulated: bool, seconds: float) -> None:
         f"{winners:,} single winners, {resolved - winners:,} ties, {conditions - resolved:,} open\n"
     )
     title = "Leaderboard: settled P&L, all time" + (" (simulated)" if simulated else "")
-    columns = {"rank": "rank", "wallet": "wallet", "P&L USDC": "pnl_usdc", "win rate": "win_rate", "fills": "fill_count"}
+    columns = {
+        "rank": "rank",
+        "wallet": "wallet",
+        "P&L USDC": "pnl_usdc",
+        "win rate": "win_rate",
+        "fills": "fill_count",
+    }
     if console.width >= 110:
         columns |= {"volume USDC": "volume_usdc", "ROI": "roi", "markets": "markets_traded"}
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     for name in columns:
         table.add_column(name, justify="left" if name == "wallet" else "right", no_wrap=True)
     for row in warehouse.rows(
-        f"select {', '.join(columns.values())} from {marts}.leaderboard where window = 'all' order by rank, wallet limit 10"
+        f"select {', '.join(columns.values())} from {marts}.leaderboard "
+        "where window = 'all' order by rank, wallet limit 10"
     ):
         table.add_row(*map(_cell, row))
     console.print(table)

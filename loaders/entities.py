@@ -1,4 +1,4 @@
-"""What is loaded: each entity once, with its subgraph, fields, raw table and conversions. A new one is a few lines here.
+"""What is loaded: each entity once, with its subgraph, fields, raw table and conversions. A new one is a few lines.
 
 Sources: the subgraphs' schemas. Units stay as served (base units of 10^-6, unix seconds); only the type changes.
 """
@@ -143,7 +143,9 @@ class Entity:
 
 
 def _fields(*given: tuple[str, tuple[str, Convert]]) -> tuple[Field, ...]:
-    return tuple(Field(name, re.sub(r"(?=[A-Z])", "_", name).lower(), type_, convert) for name, (type_, convert) in given)
+    return tuple(
+        Field(name, re.sub(r"(?=[A-Z])", "_", name).lower(), type_, convert) for name, (type_, convert) in given
+    )
 
 
 def _check_fill(row: Row) -> str | None:

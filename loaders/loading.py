@@ -145,7 +145,11 @@ def last_second(head: Head) -> datetime:
 
 
 async def load_window(
-    subgraphs: Subgraphs, landing: Landing, series: Series, window: WindowState, progress: Callable[[int, datetime], None]
+    subgraphs: Subgraphs,
+    landing: Landing,
+    series: Series,
+    window: WindowState,
+    progress: Callable[[int, datetime], None],
 ) -> None:
     """Load what is missing of one window. On SubgraphError the window stays open in load_windows."""
     await landing.add(series.entity, [], replace(window, state="open"))

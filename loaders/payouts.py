@@ -43,7 +43,9 @@ OPEN_CONDITIONS = """
     final as (
         select id as condition from {raw}.conditions
         group by id
-        having notEmpty(argMax(payout_numerators, _loaded_at)) or argMax(payout_denominator, _loaded_at) not in ('', '0')
+        having
+            notEmpty(argMax(payout_numerators, _loaded_at))
+            or argMax(payout_denominator, _loaded_at) not in ('', '0')
     )
     select concat('0x', lower(hex(condition))) as id from named
     where condition not in (select condition from final)
@@ -60,7 +62,8 @@ UNREGISTERED_TOKENS = """
         select condition from {raw}.redemptions
     )
     and id not in (
-        select id from {raw}.conditions array join position_ids as token where token in (select id from {raw}.market_data)
+        select id from {raw}.conditions array join position_ids as token
+        where token in (select id from {raw}.market_data)
     )
 """
 
@@ -82,7 +85,9 @@ class Share:
     of: int = 1
 
 
-async def load_named(subgraphs: Subgraphs, warehouse: Warehouse, landing: Landing, share: Share, tick: Progress) -> None:
+async def load_named(
+    subgraphs: Subgraphs, warehouse: Warehouse, landing: Landing, share: Share, tick: Progress
+) -> None:
     """Whatever landed rows name: tokens first, since they name conditions, then those whose payout is not known."""
     await _load_ids(subgraphs, landing, MARKET_DATA, _own(warehouse, MARKET_DATA, UNKNOWN_TOKENS, share), tick)
     await _load_ids(subgraphs, landing, CONDITIONS, _own(warehouse, CONDITIONS, OPEN_CONDITIONS, share), tick)
@@ -164,7 +169,13 @@ def estimate(
     if everything:
         what = "every condition and token, by id"
         return [
-            {"entity": entity.name, "scope": f"all:{share.worker}/{share.of}", "what": what, "requests": None, "seconds": None}
+            {
+                "entity": entity.name,
+                "scope": f"all:{share.worker}/{share.of}",
+                "what": what,
+                "requests": None,
+                "seconds": None,
+            }
             for entity in (CONDITIONS, MARKET_DATA)
         ]
     counts = {CONDITIONS: len(conditions)}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from loaders.entities import (
@@ -18,7 +18,17 @@ from loaders.entities import (
 )
 from loaders.loading import Landing, Series, all_of, default_since, last_second, load_window, plan
 from loaders.progress import Progress
-from loaders.subgraph import PAGE_SIZE, Filter, Head, SubgraphError, Subgraphs, pages_by_id, position, rows_by_id, timed_pages
+from loaders.subgraph import (
+    PAGE_SIZE,
+    Filter,
+    Head,
+    SubgraphError,
+    Subgraphs,
+    pages_by_id,
+    position,
+    rows_by_id,
+    timed_pages,
+)
 from loaders.warehouse import Warehouse, WindowState
 
 __all__ = ["Range", "Series", "activity", "estimate", "fills", "load", "neg_risk_events"]

@@ -240,7 +240,8 @@ async def timed_pages(
     # `or` may not stand beside other filters, so each branch repeats them.
     next_query = (
         f"query($first: Int!, $time: BigInt!, $id: ID!, $until: BigInt!{declared}) {{ rows: {entity.many}("
-        f"where: {{or: [{{timestamp_gt: $time, timestamp_lt: $until{also}}}, {{timestamp: $time, id_gt: $id{also}}}]}}, {page}"
+        f"where: {{or: [{{timestamp_gt: $time, timestamp_lt: $until{also}}}, "
+        f"{{timestamp: $time, id_gt: $id{also}}}]}}, {page}"
     )
     bound: Row = {"first": PAGE_SIZE, "until": str(until), **{f.field: f.value for f in filters}}
     had = (since - 1, "")
@@ -249,7 +250,9 @@ async def timed_pages(
         had = (int(stamp), row_id)
     while True:
         where = {"time": str(had[0]), "id": had[1]} if had[1] else {"since": str(since)}
-        rows = await _page(subgraphs, entity, next_query if had[1] else first_query, {**bound, **where}, _events(had, until))
+        rows = await _page(
+            subgraphs, entity, next_query if had[1] else first_query, {**bound, **where}, _events(had, until)
+        )
         yield rows
         if len(rows) < PAGE_SIZE:
             return
@@ -318,7 +321,8 @@ async def rows_by_id(subgraphs: Subgraphs, entity: Entity, ids: list[str]) -> li
     fields = " ".join(entity.field_names)
     # Without `first` a subgraph returns 100 rows and says nothing.
     query = (
-        f"query($first: Int!, $ids: [ID!]!) {{ rows: {entity.many}(where: {{id_in: $ids}}, first: $first) {{ {fields} }} }}"
+        f"query($first: Int!, $ids: [ID!]!) {{ rows: {entity.many}("
+        f"where: {{id_in: $ids}}, first: $first) {{ {fields} }} }}"
     )
     return await _page(subgraphs, entity, query, {"first": PAGE_SIZE, "ids": ids}, lambda rows: None)
 

@@ -51,7 +51,9 @@ def read_target(name: str | None = None, profiles_dir: Path | None = None) -> Ta
         name = name or _render(profile["target"])
         outputs = profile["outputs"]
     except (KeyError, TypeError):
-        raise TargetError(f"{path} has no profile polyledger with target and outputs; copy it from the project") from None
+        raise TargetError(
+            f"{path} has no profile polyledger with target and outputs; copy it from the project"
+        ) from None
     if name not in outputs:
         raise TargetError(f"there is no target {name!r} in {path}; it has: {', '.join(outputs)}")
     given = {key: _render(value) if isinstance(value, str) else value for key, value in outputs[name].items()}

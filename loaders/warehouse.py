@@ -57,7 +57,9 @@ class Warehouse:
             path = embedded.folder(target.host)
             self._client = embedded.connect(path) if path else _connect_to_server(target)
         except ClickHouseError as error:
-            raise WarehouseError(f"{target.host} (target {target.name}) does not answer: {_first_line(error)}") from None
+            raise WarehouseError(
+                f"{target.host} (target {target.name}) does not answer: {_first_line(error)}"
+            ) from None
 
     def close(self) -> None:
         self._client.close()
@@ -94,7 +96,9 @@ class Warehouse:
         """Insert parsed rows of one entity, as one block of native columns."""
         columns = [field.column for field in entity.fields]
         types = [field.type for field in entity.fields]
-        self._insert(entity.table, [*columns, "_run_id"], [*types, "LowCardinality(String)"], [(*r, run_id) for r in rows])
+        self._insert(
+            entity.table, [*columns, "_run_id"], [*types, "LowCardinality(String)"], [(*r, run_id) for r in rows]
+        )
 
     def insert_rejected(self, rejected: Iterable[Rejected], run_id: str) -> None:
         """Keep rows that could not be understood."""

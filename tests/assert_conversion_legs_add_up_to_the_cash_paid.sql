@@ -4,6 +4,7 @@ with conversions as (
         conversion_id,
         shares * (bitCount(index_set) - 1) as paid_usdc
     from {{ ref('stg_goldsky__neg_risk_conversions') }}
+    order by conversion_id asc, loaded_at desc
     limit 1 by conversion_id
 ),
 

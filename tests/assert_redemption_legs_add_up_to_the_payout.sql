@@ -5,6 +5,7 @@ with redemptions as (
         payout_usdc
     from {{ ref('stg_goldsky__redemptions') }}
     where condition_id in (select condition_id from {{ ref('int_markets') }})
+    order by redemption_id asc, loaded_at desc
     limit 1 by redemption_id
 ),
 

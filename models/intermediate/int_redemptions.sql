@@ -42,7 +42,12 @@ time_line as (
         delta_shares,
         false as is_redemption
     from changes
-    where (wallet, condition_id) in (select wallet, condition_id from redemptions)
+    where (wallet, condition_id) in (
+        select
+            wallet,
+            condition_id
+        from redemptions
+    )
     union all
     select
         wallet,

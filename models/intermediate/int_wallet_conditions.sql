@@ -29,8 +29,8 @@ settled as (
         toBool(coalesce(conditions.is_resolved, false)) as is_resolved,
         if(
             is_resolved,
-            {{ settle('positions.open_shares_0', 'conditions.payout_numerators[1]', 'conditions.payout_denominator') }}
-            + {{ settle('positions.open_shares_1', 'conditions.payout_numerators[2]', 'conditions.payout_denominator') }},
+            {{ settle('open_shares_0', 'conditions.payout_numerators[1]', 'conditions.payout_denominator') }}
+            + {{ settle('open_shares_1', 'conditions.payout_numerators[2]', 'conditions.payout_denominator') }},
             null
         ) as settlement_usdc,
         positions.cash_usdc + settlement_usdc as settled_pnl_usdc

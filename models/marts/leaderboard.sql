@@ -1,4 +1,4 @@
-{{ config(order_by=['window', 'rank', 'wallet']) }}
+{{ config(order_by=['`window`', 'rank', 'wallet']) }}
 
 with wallets as (select * from {{ ref('int_wallets') }}),
 
@@ -13,7 +13,7 @@ traders as (
 -- Competition ranks: equal P&L, equal rank, and the next one skips.
 ranked as (
     select
-        'all' as window,
+        'all' as `window`,  -- noqa: RF06
         rank() over (order by settled_pnl_usdc desc) as rank,
         {{ hex_text('traders.wallet') }} as wallet,
         settled_pnl_usdc as pnl_usdc,

@@ -2,8 +2,7 @@
 {% test in_range(model, column_name, above=none, at_least=none, at_most=none) %}
 select {{ column_name }} from {{ model }}
 where
-    false
-    {%- if above is not none %} or {{ column_name }} <= {{ above }}{% endif %}
-    {%- if at_least is not none %} or {{ column_name }} < {{ at_least }}{% endif %}
-    {%- if at_most is not none %} or {{ column_name }} > {{ at_most }}{% endif %}
+    {{ 'false' if above is none else column_name ~ ' <= ' ~ above }}
+    or {{ 'false' if at_least is none else column_name ~ ' < ' ~ at_least }}
+    or {{ 'false' if at_most is none else column_name ~ ' > ' ~ at_most }}
 {% endtest %}

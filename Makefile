@@ -1,0 +1,41 @@
+# make demo, make test: each does its own set-up and needs only Python 3.11+ and a package index.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: demo test check loader-tests build-twice lock clean
+.DEFAULT_GOAL := test
+
+# The lock holds every version with its hashes; the build backend is in it, so nothing unpinned is fetched.
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "error: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(INSTALLED)  ## load a sample world over HTTP, build, show the leaderboard
+	$(BIN)/polyledger demo
+
+test: check loader-tests build-twice  ## everything CI runs
+
+check: $(INSTALLED)  ## lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint models tests
+
+loader-tests: $(INSTALLED)
+	$(BIN)/pytest
+
+build-twice: $(INSTALLED)  ## dbt build with all tests on a loaded world, twice: the second changes nothing
+	$(BIN)/python -m loaders.tests.build_twice
+
+lock: pyproject.toml  ## renew requirements.lock; needs uv
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --quiet --upgrade -o requirements.lock
+
+clean:
+	rm -rf $(VENV) target logs .polyledger .polyledger.lock
