@@ -23,4 +23,4 @@ select
     booked.booked_usdc
 from redemptions
 left join booked on redemptions.redemption_id = booked.redemption_id
-where redemptions.payout_usdc != booked.booked_usdc
+where redemptions.payout_usdc != coalesce(booked.booked_usdc, 0)

@@ -1,0 +1,901 @@
+"""The dbt tests can fail: every rule is broken once, and bad rows land once.
+
+One small world is loaded and built; each run of dbt starts from a copy of it. Breaks that cannot hide each other share
+a run.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import clickhouse_connect
+import jinja2
+import pytest
+
+from loaders.standin.goldsky import Goldsky
+from loaders.standin.world import simulate
+from loaders.tests.conftest import PROJECT, Desk
+
+STAGING = "models/staging/goldsky"
+INTERMEDIATE = "models/intermediate"
+MARTS = "models/marts"
+COPIED = ("order_filled_events", "fee_refunds", "conditions", "splits", "merges", "redemptions", "neg_risk_conversions")
+
+
+@dataclass(frozen=True)
+class Break:
+    """A rule, the text that keeps it, what to put there instead, and the tests that must notice."""
+
+    rule: str
+    file: str
+    right: str
+    wrong: str
+    tests: tuple[str, ...]
+
+
+def unit(rule: str, file: str, right: str, wrong: str, test: str) -> Break:
+    return Break(rule, file, right, wrong, (test,))
+
+
+# Each of these fails a unit test. A unit test has its model's inputs from its own fixture, so one run can break every
+# model at once.
+UNIT_BREAKS = (
+    unit(
+        "a base unit is a millionth of a dollar",
+        f"{STAGING}/stg_goldsky__order_fills.sql",
+        "{{ from_base_units('maker_amount_filled') }}",
+        "toDecimal128(maker_amount_filled, 6)",
+        "a_base_unit_is_a_millionth_and_copies_stay",
+    ),
+    unit(
+        "payouts may be decimals",
+        f"{STAGING}/stg_goldsky__conditions.sql",
+        "arrayMap(n -> {{ decimal_as_integer('n', 'fraction_digits') }}, payout_numerators)",
+        "arrayMap(n -> toUInt256OrZero(n), payout_numerators)",
+        "payouts_of_every_scale_become_integers_of_the_same_proportion",
+    ),
+    unit(
+        "the denominator is the sum where none is given",
+        f"{STAGING}/stg_goldsky__conditions.sql",
+        "if(given_denominator > 0, given_denominator, arraySum(numerators))",
+        "given_denominator",
+        "payouts_of_every_scale_become_integers_of_the_same_proportion",
+    ),
+    unit(
+        "log indexes are hex",
+        f"{STAGING}/stg_goldsky__splits.sql",
+        "{{ log_index('id') }}",
+        "toUInt32OrNull(splitByString('_0x', id)[2])",
+        "the_id_of_a_split_is_its_transaction_and_log_index",
+    ),
+    unit(
+        "an absurd amount stops no build",
+        f"{STAGING}/stg_goldsky__splits.sql",
+        "{{ from_base_units('amount', unbounded=true) }}",
+        "{{ from_base_units('amount') }}",
+        "an_amount_beyond_all_money_does_not_stop_the_build",
+    ),
+    unit(
+        "the newest answer about a condition counts",
+        f"{INTERMEDIATE}/int_conditions.sql",
+        "loaded_at desc",
+        "loaded_at asc",
+        "the_newest_answer_about_a_condition_counts",
+    ),
+    unit(
+        "outcomes are in the order of the position ids",
+        f"{INTERMEDIATE}/int_tokens.sql",
+        "arrayEnumerate(token_ids) as position",
+        "arrayReverse(arrayEnumerate(token_ids)) as position",
+        "the_outcome_of_a_token_is_its_place_among_the_position_ids",
+    ),
+    unit(
+        "the exchange's order is no order of outcomes",
+        f"{INTERMEDIATE}/int_tokens.sql",
+        "authority desc",
+        "authority asc",
+        "the_outcome_of_a_token_is_its_place_among_the_position_ids",
+    ),
+    unit(
+        "a token of a condition not loaded has no outcome",
+        f"{INTERMEDIATE}/int_tokens.sql",
+        "cast(null, 'Nullable(UInt8)') as outcome_index",
+        "cast(0, 'Nullable(UInt8)') as outcome_index",
+        "a_registered_token_whose_condition_is_not_loaded_has_no_outcome_yet",
+    ),
+    unit(
+        "questions of neg-risk events are markets",
+        f"{INTERMEDIATE}/int_markets.sql",
+        "    from questions\n",
+        "    from questions\n    where false\n",
+        "a_market_is_listed_by_an_exchange_or_is_a_question",
+    ),
+    unit(
+        "a question's condition comes from the adapter's address",
+        "loaders/schema.sql",
+        "unhex('d91e80cf2e7be2e162c6513ced06f1dd0da35296')",
+        "unhex('71523d0f655b41e805cec45b17163f528b59b820')",
+        "the_condition_of_a_question_is_a_hash_of_adapter_question_and_two",
+    ),
+    unit(
+        "an event grows",
+        f"{INTERMEDIATE}/int_neg_risk_questions.sql",
+        "max(counts.question_count)",
+        "min(counts.question_count)",
+        "the_questions_of_an_event_are_those_of_the_largest_count_seen",
+    ),
+    unit(
+        "a fill is its maker's, not its taker's",
+        f"{INTERMEDIATE}/int_fills.sql",
+        "fills.wallet as wallet",
+        "if(is_taker, fills.wallet, fills.counterparty) as wallet",
+        "every_row_of_a_match_is_a_fill_of_its_owner_and_of_nobody_else",
+    ),
+    unit(
+        "a row is one wallet's fill, not both sides'",
+        f"{INTERMEDIATE}/int_fills.sql",
+        "fills.wallet as wallet",
+        "arrayJoin([fills.wallet, fills.counterparty]) as wallet",
+        "every_row_of_a_match_is_a_fill_of_its_owner_and_of_nobody_else",
+    ),
+    unit(
+        "a self-trade keeps both rows",
+        f"{INTERMEDIATE}/int_fills.sql",
+        "fills as (\n    select * from landed\n",
+        "fills as (\n    select * from landed\n    where wallet != counterparty\n",
+        "a_self_trade_is_two_fills_that_cancel_out",
+    ),
+    unit(
+        "a buyer's fee is in shares",
+        f"{INTERMEDIATE}/int_fills.sql",
+        "shares - fee_shares",
+        "shares",
+        "a_buyer_pays_the_fee_in_shares_and_a_seller_in_usdc",
+    ),
+    unit(
+        "a refund belongs to one transaction",
+        f"{INTERMEDIATE}/int_fills.sql",
+        "            fills.transaction_hash = refunded.transaction_hash\n            and fills.order_hash",
+        "            fills.order_hash",
+        "a_refund_lowers_the_fee_of_its_order_in_its_transaction",
+    ),
+    unit(
+        "a merge is a split backwards",
+        f"{INTERMEDIATE}/int_set_events.sql",
+        "-sets as delta_sets",
+        "sets as delta_sets",
+        "a_split_pays_one_usdc_for_both_shares_and_a_merge_returns_it",
+    ),
+    unit(
+        "other projects' splits are left out",
+        f"{INTERMEDIATE}/int_set_events.sql",
+        "    where condition_id in (select condition_id from markets)\n",
+        "",
+        "a_split_landed_twice_counts_once_and_those_of_other_projects_not_at_all",
+    ),
+    unit(
+        "a conversion gives NO up",
+        f"{INTERMEDIATE}/int_conversions.sql",
+        "if(priced.is_no, -priced.shares, priced.shares)",
+        "priced.shares",
+        "giving_up_no_of_one_question_brings_yes_of_the_others_and_no_cash",
+    ),
+    unit(
+        "a conversion is booked at the uniform price",
+        f"{INTERMEDIATE}/int_conversions.sql",
+        "least(place, no_count - 1) * (n - 1) - greatest",
+        "least(place, no_count - 1) * n - greatest",
+        "giving_up_no_of_two_questions_pays_one_usdc_a_share",
+    ),
+    unit(
+        "NO of all questions pays for all but one",
+        f"{INTERMEDIATE}/int_conversions.sql",
+        "            (no_count - 1) * n,\n",
+        "            no_count * n,\n",
+        "giving_up_no_of_all_questions_pays_for_all_but_one",
+    ),
+    unit(
+        "the first question takes the odd base unit",
+        f"{INTERMEDIATE}/int_conversions.sql",
+        "arrayConcat(arrayPopFront(no_questions), yes_questions, [no_questions[1]])",
+        "arrayConcat(arrayPopBack(no_questions), yes_questions, [no_questions[-1]])",
+        "the_first_question_given_up_takes_the_base_unit_that_does_not_divide",
+    ),
+    unit(
+        "a split comes before the trades of its transaction",
+        f"{INTERMEDIATE}/int_holding_changes.sql",
+        "        1 as kind",
+        "        9 as kind",
+        "every_kind_but_redemptions_changes_holdings_and_has_its_place_in_a_transaction",
+    ),
+    unit(
+        "losers are redeemed too",
+        f"{INTERMEDIATE}/int_redemptions.sql",
+        "    where leg.2 != 0 or leg.3 != 0\n",
+        "    where leg.3 != 0\n",
+        "a_redemption_takes_winners_and_losers_alike",
+    ),
+    unit(
+        "only the named index sets are redeemed",
+        f"{INTERMEDIATE}/int_redemptions.sql",
+        "    where has(index_sets, toUInt256(outcome_index + 1))\n",
+        "",
+        "only_the_index_sets_that_were_named_leave",
+    ),
+    unit(
+        "a part of the winners can be redeemed",
+        f"{INTERMEDIATE}/int_redemptions.sql",
+        "numerator_1 = 0, bought_by_payout_0,",
+        "numerator_1 = 0, held_0,",
+        "a_payout_below_what_is_held_says_how_many_winners_left",
+    ),
+    unit(
+        "cash of a redemption needs no payout vector",
+        f"{INTERMEDIATE}/int_redemptions.sql",
+        "left join conditions on",
+        "inner join conditions on",
+        "cash_is_kept_and_all_leave_when_the_payout_is_not_loaded",
+    ),
+    unit(
+        "what was redeemed is not held any more",
+        f"{INTERMEDIATE}/int_redemptions.sql",
+        "lagInFrame(ever_acquired_shares, 1, toDecimal128(0, 6))",
+        "lagInFrame(toDecimal128(0, 6), 1, toDecimal128(0, 6))",
+        "a_second_redemption_takes_only_what_came_since_the_first",
+    ),
+    unit(
+        "only buys and splits are paid in",
+        f"{INTERMEDIATE}/int_position_events.sql",
+        "if(is_buy, usdc, toDecimal128(0, 6)) as paid_in_usdc",
+        "usdc as paid_in_usdc",
+        "every_kind_of_event_is_here_and_buys_and_splits_are_what_was_paid_in",
+    ),
+    unit(
+        "P&L is cash plus winning shares, never minus",
+        f"{INTERMEDIATE}/int_wallet_conditions.sql",
+        "positions.cash_usdc + settlement_usdc",
+        "positions.cash_usdc - settlement_usdc",
+        "settled_pnl_is_cash_plus_shares_at_payout_and_a_redemption_changes_nothing",
+    ),
+    unit(
+        "a redemption is cash",
+        f"{INTERMEDIATE}/int_wallet_conditions.sql",
+        "sum(delta_usdc) as cash_usdc",
+        "sumIf(delta_usdc, event_type != 'redemption') as cash_usdc",
+        "settled_pnl_is_cash_plus_shares_at_payout_and_a_redemption_changes_nothing",
+    ),
+    unit(
+        "unresolved is not worthless",
+        f"{INTERMEDIATE}/int_wallet_conditions.sql",
+        "            null\n        ) as settlement_usdc",
+        "            toDecimal128(0, 6)\n        ) as settlement_usdc",
+        "an_unresolved_condition_is_not_worthless",
+    ),
+    unit(
+        "payouts round toward zero",
+        "macros/settle.sql",
+        "toInt256({{ numerator }}),",
+        "toInt256({{ numerator }}) + intDiv(toInt256({{ denominator }}), 2),",
+        "each_outcome_is_paid_by_itself_and_rounded_toward_zero",
+    ),
+    unit(
+        "wins are of traded conditions",
+        f"{INTERMEDIATE}/int_wallets.sql",
+        "countIf(wallet_conditions.fill_count > 0 and is_resolved and pnl_usdc > 0)",
+        "countIf(is_resolved and pnl_usdc > 0)",
+        "gains_losses_and_wins_are_by_condition",
+    ),
+    unit(
+        "volume counts unknown tokens",
+        f"{INTERMEDIATE}/int_wallets.sql",
+        "sum(wallet_conditions.volume_usdc)",
+        "sumIf(wallet_conditions.volume_usdc, condition_id is not null)",
+        "volume_and_fees_are_of_all_fills_whatever_is_known_of_them",
+    ),
+    unit(
+        "who met the exchange is the taker",
+        f"{MARTS}/fct_fills.sql",
+        "if(is_taker, 'taker', 'maker')",
+        "if(is_taker, 'maker', 'taker')",
+        "price_is_usdc_per_share_and_role_and_side_are_the_owners",
+    ),
+    unit(
+        "an address has one spelling",
+        f"{MARTS}/fct_fills.sql",
+        "{{ hex_text('fills.counterparty') }} as counterparty",
+        "concat('0x', hex(fills.counterparty)) as counterparty",
+        "bytes_become_text_in_lower_case_and_what_is_unknown_stays_null",
+    ),
+    unit(
+        "activity finds its token",
+        f"{MARTS}/fct_position_events.sql",
+        "toUInt8(position - 1)",
+        "toUInt8(position)",
+        "activity_finds_its_token_in_the_loaded_condition_and_a_fill_brings_its_own",
+    ),
+    unit(
+        "unknown tokens are in no market",
+        f"{MARTS}/fct_realized_pnl_by_market.sql",
+        "    where wallet_conditions.condition_id is not null\n",
+        "",
+        "fills_of_unknown_tokens_are_in_no_market",
+    ),
+    unit(
+        "the win rate is over what is resolved",
+        f"{MARTS}/fct_wallet_pnl.sql",
+        "nullIf(markets_resolved, 0)",
+        "nullIf(markets_traded, 0)",
+        "win_rate_is_over_resolved_conditions_and_null_without_any",
+    ),
+    unit(
+        "ties share a rank and the next one skips",
+        f"{MARTS}/leaderboard.sql",
+        "rank() over",
+        "dense_rank() over",
+        "equal_pnl_is_equal_rank_and_the_next_rank_skips",
+    ),
+    unit(
+        "contracts are not ranked",
+        f"{MARTS}/leaderboard.sql",
+        "    where wallet not in (select address from system_addresses)\n",
+        "",
+        "contracts_of_polymarket_are_not_ranked",
+    ),
+    unit(
+        "a ratio without a denominator is null",
+        f"{MARTS}/leaderboard.sql",
+        "nullIf(toFloat64(paid_in_usdc), 0)",
+        "toNullable(greatest(toFloat64(paid_in_usdc), 1))",
+        "ratios_are_over_what_was_paid_in_and_what_is_resolved_and_null_without",
+    ),
+    unit(
+        "the winner has the highest payout",
+        f"{MARTS}/vw_resolutions_truth.sql",
+        "highest_numerator) - 1)",
+        "highest_numerator) % 2)",
+        "the_winner_has_the_single_highest_payout_and_a_tie_has_none",
+    ),
+)
+
+# Each of these fails a data test on the simulated world. In one group no break makes or hides another's failure.
+DATA_BREAKS = (
+    (
+        Break(
+            "the taker's row is a fill",
+            f"{INTERMEDIATE}/int_fills.sql",
+            "fills as (\n    select * from landed\n",
+            "fills as (\n    select * from landed\n    where counterparty not in (select address from exchanges)\n",
+            ("assert_every_landed_fill_is_in_fct_fills",),
+        ),
+        Break(
+            "price is USDC per share",
+            f"{MARTS}/fct_fills.sql",
+            "toFloat64(usdc) / nullIf(toFloat64(shares), 0)",
+            "toFloat64(shares) / nullIf(toFloat64(usdc), 0)",
+            ("in_range_fct_fills_0__1__price",),
+        ),
+        Break(
+            "numerators add up to the denominator",
+            f"{STAGING}/stg_goldsky__conditions.sql",
+            "if(given_denominator > 0, given_denominator,",
+            "if(given_denominator > 0, given_denominator + 1,",
+            (
+                "sums_to_vw_resolutions_truth_payout_numerators__payout_denominator",
+                "sums_to_vw_resolutions_truth_payouts__1__1e_17",
+            ),
+        ),
+        Break(
+            "the winner is inside the vector and at its top",
+            f"{MARTS}/vw_resolutions_truth.sql",
+            "highest_numerator) - 1)",
+            "highest_numerator))",
+            ("assert_winning_index_is_at_the_highest_numerator",),
+        ),
+        Break(
+            "every question of a conversion has its leg",
+            f"{INTERMEDIATE}/int_conversions.sql",
+            "and priced.question = neg_risk_questions.question",
+            "and priced.question = neg_risk_questions.question and priced.place > 1",
+            ("assert_conversion_legs_add_up_to_the_cash_paid",),
+        ),
+        Break(
+            "a set costs one USDC, odd base units too",
+            f"{INTERMEDIATE}/int_set_events.sql",
+            "if(outcome_index = 0, -delta_sets / 2, -delta_sets - (-delta_sets / 2))",
+            "-delta_sets / 2",
+            ("assert_a_set_is_one_usdc_and_a_share_of_each_outcome",),
+        ),
+        Break(
+            "redemptions keep their cash",
+            f"{INTERMEDIATE}/int_redemptions.sql",
+            "payout - cash_0 as cash_1",
+            "toInt256(0) as cash_1",
+            ("assert_redemption_legs_add_up_to_the_payout",),
+        ),
+        Break(
+            "each leg of an event has an id of its own",
+            f"{MARTS}/fct_position_events.sql",
+            "            events.source_id\n",
+            "            splitByChar('-', events.source_id)[1]\n",
+            ("unique_fct_position_events_event_id",),
+        ),
+        Break(
+            "roles have two names",
+            f"{MARTS}/fct_fills.sql",
+            "'taker', 'maker'",
+            "'TAKER', 'MAKER'",
+            ("accepted_values_fct_fills_role__maker__taker",),
+        ),
+        Break(
+            "losses are positive",
+            f"{INTERMEDIATE}/int_wallets.sql",
+            "-sumIf(pnl_usdc, pnl_usdc < 0)",
+            "sumIf(pnl_usdc, pnl_usdc < 0)",
+            ("in_range_fct_wallet_pnl_0__losses_usdc",),
+        ),
+        Break(
+            "a rate is at most one",
+            f"{MARTS}/fct_wallet_pnl.sql",
+            "toFloat64(markets_won) / nullIf(markets_resolved, 0)",
+            "toFloat64(markets_resolved) / nullIf(markets_won, 0)",
+            ("in_range_fct_wallet_pnl_0__1__win_rate",),
+        ),
+        Break(
+            "ranks begin with one",
+            f"{MARTS}/leaderboard.sql",
+            "rank() over (order by settled_pnl_usdc desc) as rank",
+            "toUInt64(rank() over (order by settled_pnl_usdc desc) - 1) as rank",
+            ("in_range_leaderboard_1__rank",),
+        ),
+    ),
+    (
+        Break(
+            "a fill landed twice counts once",
+            f"{INTERMEDIATE}/int_fills.sql",
+            "    limit 1 by transaction_hash, order_hash\n",
+            "",
+            ("unique_together_int_fills_transaction_hash__order_hash",),
+        ),
+        Break(
+            "a fill is one that landed",
+            f"{MARTS}/fct_fills.sql",
+            "'_', {{ hex_text('fills.order_hash') }}) as fill_id",
+            "'_', {{ hex_text('fills.wallet') }}) as fill_id",
+            ("assert_no_fill_is_invented",),
+        ),
+        Break(
+            "a condition is asked often and counts once",
+            f"{INTERMEDIATE}/int_conditions.sql",
+            "    limit 1 by condition_id\n",
+            "",
+            ("unique_int_conditions_condition_id", "unique_vw_resolutions_truth_condition_id"),
+        ),
+        Break(
+            "a conversion landed twice counts once",
+            f"{INTERMEDIATE}/int_conversions.sql",
+            "    limit 1 by conversion_id\n",
+            "",
+            (
+                "assert_conversion_legs_add_up_to_the_cash_paid",
+                "unique_together_int_conversions_conversion_id__question",
+            ),
+        ),
+        Break(
+            "gains are positive",
+            f"{INTERMEDIATE}/int_wallets.sql",
+            "sumIf(pnl_usdc, pnl_usdc > 0) as gains_usdc",
+            "-sumIf(pnl_usdc, pnl_usdc > 0) as gains_usdc",
+            ("in_range_fct_wallet_pnl_0__gains_usdc",),
+        ),
+        Break(
+            "addresses are in lower case, counterparties' too",
+            f"{MARTS}/fct_fills.sql",
+            "{{ hex_text('fills.counterparty') }} as counterparty",
+            "upper({{ hex_text('fills.counterparty') }}) as counterparty",
+            ("is_address_fct_fills_counterparty",),
+        ),
+        Break(
+            "events have the names of their kinds",
+            f"{MARTS}/fct_position_events.sql",
+            "events.event_type as event_type",
+            "upper(events.event_type) as event_type",
+            ("accepted_values_fct_position_events_event_type__fill__split__merge__conversion__redemption__amm",),
+        ),
+        Break(
+            "a question that is also listed is one market",
+            f"{INTERMEDIATE}/int_markets.sql",
+            "    group by condition_id\n",
+            "    group by condition_id, listed.is_neg_risk\n",
+            ("unique_int_markets_condition_id",),
+        ),
+        Break(
+            "a contract is known once",
+            "seeds/system_addresses.csv",
+            "0x2957922eb93258b93368531d39facca3b4dc5854",
+            "0x93070a847efef7f70739046a929d47a521f5b8ee",
+            ("unique_system_addresses_address",),
+        ),
+        Break(
+            "a set has two legs",
+            f"{INTERMEDIATE}/int_set_events.sql",
+            "cast([0, 1], 'Array(UInt8)')",
+            "cast([0], 'Array(UInt8)')",
+            ("assert_a_set_is_one_usdc_and_a_share_of_each_outcome",),
+        ),
+        Break(
+            "a tie has no winner",
+            f"{MARTS}/vw_resolutions_truth.sql",
+            "countEqual(conditions.payout_numerators, highest_numerator) = 1",
+            "countEqual(conditions.payout_numerators, highest_numerator) >= 1",
+            ("assert_winning_index_is_at_the_highest_numerator",),
+        ),
+        Break(
+            "a wallet is ranked once a window",
+            f"{MARTS}/leaderboard.sql",
+            "    from traders\n",
+            "    from traders\n    array join [1, 2] as twice\n",
+            ("unique_together_leaderboard_window__wallet",),
+        ),
+    ),
+    (
+        Break(
+            "a join on a key with two partners makes fills",
+            f"{INTERMEDIATE}/int_tokens.sql",
+            "    limit 1 by token_id\n",
+            "",
+            ("unique_int_tokens_token_id", "unique_fct_fills_fill_id"),
+        ),
+        Break(
+            "sides have two names",
+            f"{MARTS}/fct_fills.sql",
+            "if(is_buy, 'buy', 'sell')",
+            "if(is_buy, 'BUY', 'SELL')",
+            ("accepted_values_fct_fills_side__buy__sell",),
+        ),
+        Break(
+            "exchanges have two names",
+            f"{INTERMEDIATE}/int_fills.sql",
+            "'ctf', 'neg_risk') as exchange",
+            "'CTF', 'NEG_RISK') as exchange",
+            ("accepted_values_fct_fills_exchange__ctf__neg_risk",),
+        ),
+        Break(
+            "there is one protocol so far",
+            f"{MARTS}/fct_fills.sql",
+            "'v1' as protocol",
+            "'V1' as protocol",
+            ("accepted_values_fct_fills_protocol__v1__v2",),
+        ),
+        Break(
+            "each question has a condition of its own",
+            f"{INTERMEDIATE}/int_neg_risk_questions.sql",
+            "'question') }} as condition_id",
+            "'0') }} as condition_id",
+            ("unique_int_neg_risk_questions_condition_id",),
+        ),
+        Break(
+            "contracts are in lower case",
+            "seeds/system_addresses.csv",
+            "0x2957922eb93258b93368531d39facca3b4dc5854",
+            "0x2957922EB93258B93368531D39FACCA3B4DC5854",
+            ("is_address_system_addresses_address",),
+        ),
+        Break(
+            "splits are events",
+            f"{INTERMEDIATE}/int_set_events.sql",
+            "    from splits\n",
+            "    from splits\n    where false\n",
+            ("assert_every_listed_activity_is_in_fct_position_events",),
+        ),
+        Break(
+            "a redemption landed twice counts once",
+            f"{INTERMEDIATE}/int_redemptions.sql",
+            "    limit 1 by redemption_id\n",
+            "",
+            ("unique_together_int_redemptions_redemption_id__outcome_index",),
+        ),
+        Break(
+            "a conversion makes no base unit and loses none",
+            f"{INTERMEDIATE}/int_conversions.sql",
+            "intDiv(nths_to_here * units, n) - intDiv(nths_before * units, n)",
+            "intDiv((nths_to_here - nths_before) * units, n)",
+            ("assert_conversion_legs_add_up_to_the_cash_paid",),
+        ),
+        Break(
+            "a wallet has one row a condition",
+            f"{INTERMEDIATE}/int_wallet_conditions.sql",
+            "    group by wallet, condition_id\n",
+            "    group by wallet, condition_id, outcome_index\n",
+            (
+                "unique_together_int_wallet_conditions_wallet__condition_id",
+                "unique_together_fct_realized_pnl_by_market_wallet__condition_id",
+            ),
+        ),
+        Break(
+            "a wallet has one row",
+            f"{INTERMEDIATE}/int_wallets.sql",
+            "    group by wallet\n",
+            "    group by wallet, is_resolved\n",
+            ("unique_fct_wallet_pnl_wallet",),
+        ),
+        Break(
+            "windows have names",
+            f"{MARTS}/leaderboard.sql",
+            "'all' as `window`",
+            "'ever' as `window`",
+            ("accepted_values_leaderboard_window__all__30d__7d__1d",),
+        ),
+    ),
+)
+
+
+def in_rounds(breaks: Iterable[Break]) -> list[tuple[Break, ...]]:
+    """As few groups as possible where nothing is broken twice; the two macros count as the models that use them."""
+    users = {"loaders/schema.sql": "int_neg_risk_questions", "macros/settle.sql": "int_wallet_conditions"}
+    rounds: list[dict[str, Break]] = []
+    for broken in breaks:
+        model = users.get(broken.file, Path(broken.file).stem)
+        for taken in rounds:
+            if model not in taken:
+                taken[model] = broken
+                break
+        else:
+            rounds.append({model: broken})
+    return [tuple(taken.values()) for taken in rounds]
+
+
+@dataclass
+class Bench:
+    """A copy of the project and of a loaded warehouse, both made anew for every run of dbt."""
+
+    desk: Desk
+    project: Path
+    pristine: Path  # the warehouse as it was loaded and built
+    data_tests: set[str] = field(default_factory=set)  # that ever ran
+
+    def failed(self, *words: str, breaks: Iterable[Break] = (), rows: Iterable[str] = ()) -> set[str]:
+        """Break the copies, run dbt, and return the tests that failed; anything else must have worked."""
+        shutil.rmtree(self.desk.data, ignore_errors=True)
+        shutil.copytree(self.pristine, self.desk.data, symlinks=True)
+        self.execute(rows)
+        self.copy_project()
+        for broken in breaks:
+            file = self.project / broken.file
+            text = file.read_text()
+            assert text.count(broken.right) == 1, f"{broken.file}: not once in it: {broken.right}"
+            file.write_text(text.replace(broken.right, broken.wrong))
+        outcomes = self.run(*words)
+        assert not {name for name, status in outcomes.items() if status not in ("pass", "success", "warn", "fail")}
+        return {name for name, status in outcomes.items() if status in ("warn", "fail")}
+
+    def execute(self, statements: Iterable[str]) -> None:
+        client = clickhouse_connect.get_client(interface="chdb", path=str(self.desk.data))
+        for statement in statements:
+            client.command(statement)
+        client.close()
+
+    def copy_project(self) -> None:
+        shutil.rmtree(self.project, ignore_errors=True)
+        for folder in ("models", "macros", "seeds", "tests"):
+            shutil.copytree(PROJECT / folder, self.project / folder)
+        (self.project / "loaders").mkdir()
+        for name in ("loaders/schema.sql", "profiles.yml", "dbt_project.yml"):
+            shutil.copy(PROJECT / name, self.project / name)
+        # A failed data test would skip the models that follow, and their tests.
+        with (self.project / "dbt_project.yml").open("a") as settings:
+            settings.write("\ndata_tests:\n  polyledger:\n    +severity: warn\n")
+
+    def run(self, *words: str) -> dict[str, str]:
+        """Run dbt on the copies; return what became of each node, by name."""
+        results = self.desk.data.with_name("target") / "run_results.json"
+        results.unlink(missing_ok=True)
+        done = self.desk.dbt(*words, "--project-dir", str(self.project), "--profiles-dir", str(self.project), code=None)
+        assert results.exists(), done.stdout
+        found: dict[str, str] = {}
+        for node in json.loads(results.read_text())["results"]:
+            kind, _, *names = node["unique_id"].split(".")
+            # A unit test is named after its model, a generic test before a hash.
+            found[names[-1] if kind == "unit_test" else names[0]] = node["status"]
+            if kind == "test":
+                self.data_tests.add(names[0])
+        return found
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    folder = tmp_path_factory.mktemp("bench")
+    world = simulate(3, steps=120)
+    with Goldsky(world.entities, head=world.until) as endpoint:
+        desk = Desk(folder / "warehouse", endpoint.base_url)
+        desk.load_everything()
+    made = Bench(desk, folder / "project", folder / "pristine")
+    for table in (f"polyledger_raw.{name}" for name in COPIED):
+        # Every row is here twice, landed a second apart, and never merged.
+        made.execute(
+            [
+                f"alter table {table} modify setting max_bytes_to_merge_at_max_space_in_pool = 1",
+                f"insert into {table} select * replace (_loaded_at + 1 as _loaded_at) from {table}",
+            ]
+        )
+    made.copy_project()
+    outcomes = made.run("build")
+    assert set(outcomes.values()) == {"pass", "success"}, outcomes
+    watched = {test for broken in (*UNIT_BREAKS, *sum(DATA_BREAKS, ())) for test in broken.tests}
+    assert watched <= outcomes.keys(), watched - outcomes.keys()
+    shutil.copytree(desk.data, made.pristine, symlinks=True)
+    yield made
+
+
+Failures = Callable[[tuple[Break, ...]], set[str]]
+
+
+@pytest.fixture(scope="module")
+def failures(bench: Bench) -> Failures:
+    """The tests that fail when all of a group is broken; each group is run once."""
+    known: dict[tuple[Break, ...], set[str]] = {}
+
+    def failures_of(group: tuple[Break, ...]) -> set[str]:
+        if group not in known:
+            if group in DATA_BREAKS:
+                words = ["build", "--exclude-resource-type", "unit_test"]
+            else:
+                words = ["test", "--select", *{test for broken in group for test in broken.tests}]
+            known[group] = bench.failed(*words, breaks=group)
+        return known[group]
+
+    return failures_of
+
+
+GROUPS = (*in_rounds(UNIT_BREAKS), *DATA_BREAKS)
+
+
+@pytest.mark.parametrize(
+    "group, broken",
+    [pytest.param(group, broken, id=broken.rule.replace(" ", "_")) for group in GROUPS for broken in group],
+)
+def test_a_broken_rule_fails_its_test(group: tuple[Break, ...], broken: Break, failures: Failures) -> None:
+    assert set(broken.tests) <= failures(group)
+
+
+# Bad rows
+
+
+def fill(number: int, **changed: str) -> str:
+    """An insert of a fill that is in order but for what is changed: 100 shares bought for 40 USDC."""
+    row = {
+        "transaction_hash": f"unhex('{number:064x}')",
+        "order_hash": f"unhex('{number:064x}')",
+        "maker": f"unhex('{number:040x}')",
+        "taker": f"unhex('{number:040x}')",
+        "maker_asset_id": "0",
+        "taker_asset_id": "7",
+        "maker_amount_filled": "40000000",
+        "taker_amount_filled": "100000000",
+        "timestamp": "'2025-01-01 00:00:00'",
+    } | changed
+    return f"insert into polyledger_raw.order_filled_events ({', '.join(row)}) values ({', '.join(row.values())})"
+
+
+def condition(number: int, tokens: str, numerators: str, denominator: int) -> str:
+    return (
+        "insert into polyledger_raw.conditions (id, position_ids, payout_numerators, payout_denominator) "
+        f"values (unhex('{number:064x}'), {tokens}, {numerators}, '{denominator}')"
+    )
+
+
+ZERO = "''"  # of any length
+BAD_ROWS = {
+    "a good fill": (fill(1), ()),
+    "a fill with a zero counterparty": (fill(2, taker=ZERO), ()),
+    "a fill above 1": (fill(3, maker_amount_filled="200000000"), ("in_range_fct_fills_0__1__price",)),
+    "a fill without shares": (
+        fill(4, taker_amount_filled="0"),
+        ("in_range_fct_fills_0__shares", "not_null_fct_fills_price"),
+    ),
+    "a fill without money": (
+        fill(5, maker_amount_filled="0"),
+        ("in_range_fct_fills_0__usdc", "in_range_fct_fills_0__1__price"),
+    ),
+    "a fill without a token": (fill(6, taker_asset_id="0"), ("in_range_fct_fills_0__token_id",)),
+    "a fill of nobody": (
+        fill(7, maker=ZERO, taker_asset_id="71"),
+        (
+            "is_address_fct_fills_wallet",
+            "is_address_fct_position_events_wallet",
+            "is_address_fct_realized_pnl_by_market_wallet",
+            "is_address_fct_wallet_pnl_wallet",
+            "is_address_leaderboard_wallet",
+        ),
+    ),
+    "a fill without a transaction": (
+        fill(8, transaction_hash=ZERO),
+        ("is_hash_fct_fills_transaction_hash", "is_hash_fct_position_events_transaction_hash"),
+    ),
+    "a fill without an order": (fill(9, order_hash=ZERO), ("is_hash_fct_fills_order_hash",)),
+    "a fill of a condition zero": (
+        fill(10, taker_asset_id="81"),
+        (
+            "is_hash_fct_fills_condition_id",
+            "is_hash_fct_position_events_condition_id",
+            "is_hash_fct_realized_pnl_by_market_condition_id",
+        ),
+    ),
+    "a good condition": (condition(11, "[71, 72]", "['0.54', '0.46']", 1), ()),
+    "a condition zero": (condition(0, "[81, 82]", "[]", 0), ("is_hash_vw_resolutions_truth_condition_id",)),
+    "a condition that pays too little": (
+        condition(12, "[73, 74]", "['1', '1']", 3),
+        (
+            "sums_to_vw_resolutions_truth_payout_numerators__payout_denominator",
+            "sums_to_vw_resolutions_truth_payouts__1__1e_17",
+        ),
+    ),
+    "a condition with three outcomes": (
+        condition(13, "[75, 76, 77]", "['1', '0', '0']", 1),
+        ("in_range_int_tokens_1__outcome_index",),
+    ),
+}
+
+
+def test_bad_rows_fail_the_tests_that_say_they_are_not_there_and_no_other(bench: Bench) -> None:
+    failed = bench.failed(
+        "build", "--exclude-resource-type", "unit_test", rows=[insert for insert, _ in BAD_ROWS.values()]
+    )
+    assert failed == {test for _, tests in BAD_ROWS.values() for test in tests}
+
+
+def test_every_data_test_is_seen_to_fail(bench: Bench) -> None:
+    seen = {test for broken in sum(DATA_BREAKS, ()) for test in broken.tests}
+    seen |= {test for _, tests in BAD_ROWS.values() for test in tests}
+    # A column whose type has no NULL keeps its contract and cannot fail `not_null`.
+    unseen = {test for test in bench.data_tests - seen if not test.startswith("not_null_")}
+    assert not unseen, f"no break and no bad row shows that these can fail: {sorted(unseen)}"
+
+
+# The generic tests, on a few values each: what fails, and what passes beside it.
+
+ADDRESS = "0x" + "ab" * 20
+HASH = "0x" + "ab" * 32
+
+
+def rendered(test: str, *arguments: object, **options: object) -> str:
+    """The query of a generic test, as dbt would fill it in."""
+    text = (PROJECT / "tests" / "generic" / f"{test}.sql").read_text()
+    macro = text.replace("{% test ", "{% macro ").replace("{% endtest %}", "{% endmacro %}")
+    module = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(macro).module
+    return str(getattr(module, test)(*arguments, **options))
+
+
+@pytest.mark.parametrize(
+    "test, options, good, bad",
+    [
+        ("is_address", {}, [f"'{ADDRESS}'"], ["''", f"'{HASH}'", f"'{ADDRESS.upper()}'", f"'0x{'0' * 40}'"]),
+        ("is_hash", {}, [f"'{HASH}'"], ["''", f"'{ADDRESS}'", f"'{HASH[:-1]}g'", f"'0x{'0' * 64}'", f"'{HASH}\\n'"]),
+        ("in_range", {"above": 0}, ["0.5", "2"], ["0", "-1", "nan"]),
+        ("in_range", {"at_least": 0}, ["0", "2"], ["-0.5", "nan"]),
+        ("in_range", {"above": 0, "at_most": 1}, ["0.5", "1"], ["0", "1.5", "inf", "nan"]),
+        ("in_range", {}, ["-1", "0", "nan"], []),
+        ("sums_to", {"total": 3}, ["[]", "[1, 2]", "[3]"], ["[1, 1]", "[4]"]),
+        ("sums_to", {"total": "null"}, ["[]"], ["[1]"]),
+        ("sums_to", {"total": 1, "within": 0.01}, ["[0.5, 0.5]", "[0.495, 0.5]"], ["[0.48, 0.5]", "[0.5, 0.52]"]),
+    ],
+)
+def test_a_generic_test_fails_what_it_names(
+    desk: Desk, test: str, options: dict[str, object], good: list[str], bad: list[str]
+) -> None:
+    values = ", ".join([*good, *bad])
+    nulls = "" if test == "sums_to" else " union all select null"  # an array is never null
+    model = f"(select arrayJoin([{values}]) as value{nulls})"
+    offenders = desk.rows(f"select toString(value) from ({rendered(test, model, 'value', **options)})")
+    expected = desk.rows(f"select toString(arrayJoin([{', '.join(bad)}]))") if bad else []
+    assert sorted(offenders) == sorted(expected)
+
+
+def test_unique_together_fails_what_is_there_twice(desk: Desk) -> None:
+    rows = [("a", 1), ("a", 2), ("b", 1), ("b", 1), ("c", None), ("d", None), ("d", None)]
+    model = " union all ".join(
+        f"select '{one}' as one, {'null' if two is None else two}::Nullable(UInt8) as two" for one, two in rows
+    )
+    query = rendered("unique_together", f"({model})", ["one", "two"])
+    assert sorted(desk.rows(query), key=repr) == [("b", 1), ("d", None)]
