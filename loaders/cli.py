@@ -19,13 +19,13 @@ import typer
 from rich.console import Console
 
 from loaders import __version__, demo, payouts, ranges
+from loaders.checks import doctor, status_view, verify
 from loaders.embedded import WarehouseBusy, folder
-from loaders.entities import V1_END
 from loaders.loading import Landing, Result, batch_rows
 from loaders.progress import Progress
 from loaders.subgraph import SettingError, Settings, SubgraphError, Subgraphs, WrongEndpointError
 from loaders.target import Target, TargetError, read_target
-from loaders.warehouse import Warehouse, WarehouseError
+from loaders.warehouse import Warehouse, WarehouseError, opened
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -69,9 +69,7 @@ class Run:
     progress: Progress
 
 
-@load.command(
-    "fills", epilog="Example: polyledger load fills --since 2025-01-01 --until 2025-02-01"
-)
+@load.command("fills", epilog="Example: polyledger load fills --since 2025-01-01 --until 2025-02-01")
 def load_fills(
     since: Since = None,
     until: Until = None,
@@ -180,10 +178,59 @@ def run_demo(
     raise typer.Exit(demo.run(recording, read_target(target, profiles_dir), profiles_dir))
 
 
-@app.command("version")
+@app.command("version", epilog="Example: polyledger version")
 def version() -> None:
     """Print the version."""
     typer.echo(f"polyledger {__version__}")
+
+
+@app.command("doctor", epilog="Example: polyledger doctor --since 2025-01-01 --until 2025-02-01")
+def run_doctor(
+    since: Since = None,
+    until: Until = None,
+    target: TargetName = None,
+    profiles_dir: ProfilesDir = None,
+    as_json: AsJson = False,
+    wait: Wait = 0,
+) -> None:
+    """Before a run: are endpoint, warehouse and settings fit for it? Says what to do about a failure."""
+    given = read_range(since, until)
+    checks = doctor.examine(target, profiles_dir, given.since, given.until, wait)
+    raise typer.Exit(DONE if doctor.show(checks, as_json) else FAILED)
+
+
+@app.command("status", epilog="Example: polyledger status; polyledger status --watch 5")
+def show_status(
+    seconds: Annotated[
+        float, typer.Argument(min=0.2, max=86400, help="With --watch: seconds between refreshes.")
+    ] = 2.0,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh until Ctrl-C.")] = False,
+    target: TargetName = None,
+    profiles_dir: ProfilesDir = None,
+    as_json: AsJson = False,
+    wait: Wait = 0,
+) -> None:
+    """What is landed, what is missing, and how far a load is that is running now."""
+    where = read_target(target, profiles_dir)
+    if watch:
+        status_view.watch(where, seconds, as_json, wait)
+    else:
+        status_view.show(where, as_json, wait)
+
+
+@app.command("verify", epilog="Example: polyledger verify; polyledger verify --json")
+def run_verify(
+    target: TargetName = None, profiles_dir: ProfilesDir = None, as_json: AsJson = False, wait: Wait = 0
+) -> None:
+    """After a run and a dbt build: do the rows and the marts hold what they promise? Changes nothing."""
+    where = read_target(target, profiles_dir)
+    path = folder(where.host)
+    if path is not None and not path.exists():
+        checks = verify.verify(None)  # opening it would create it
+    else:
+        with opened(where, wait) as warehouse:
+            checks = verify.verify(warehouse)
+    raise typer.Exit(DONE if verify.show(checks, as_json) else FAILED)
 
 
 def _load_series(
@@ -197,8 +244,6 @@ def _load_series(
     then: Callable[[Run], Awaitable[None]] | None = None,
 ) -> None:
     async def work(run: Run) -> None:
-        if given.until and given.until > V1_END:
-            run.landing.result.notes.append(_past_v1_end())
         await ranges.load(run.subgraphs, run.warehouse, run.landing, series, given, run.progress)
         if then:
             await run.landing.flush()
@@ -211,13 +256,6 @@ def _load_series(
         _print_plan(_peek(show, target, profiles_dir, wait), as_json)
     else:
         _run(work, target, profiles_dir, as_json, wait)
-
-
-def _past_v1_end() -> str:
-    return (
-        f"the range passes {V1_END:%Y-%m-%d %H:%M} UTC, when Polymarket moved to V2: "
-        "from then on the public subgraphs are incomplete, and so is what is landed"
-    )
 
 
 def _run(
@@ -235,13 +273,10 @@ def _run(
             task = asyncio.current_task()
             if task is not None:
                 asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-            async with Subgraphs(settings) as subgraphs:
-                try:
-                    with Progress(subgraphs.counts, quiet=as_json) as progress:
-                        await work(Run(subgraphs, warehouse, landing, progress))
-                finally:
-                    # Interrupted or failed: what is in hand is landed and recorded all the same.
-                    await landing.flush()
+            # Interrupted or failed: leaving the landing, what is in hand is landed and recorded all the same.
+            async with Subgraphs(settings) as subgraphs, landing:
+                with Progress(subgraphs.counts, quiet=as_json) as progress:
+                    await work(Run(subgraphs, warehouse, landing, progress))
                 return subgraphs
 
         try:
@@ -359,9 +394,9 @@ def read_moment(option: str, text: str | None) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise UsageError(f"{option} {text!r} is no moment: use 2025-01-31 or 2025-01-31T12:00:00 (UTC)") from None
-    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     if moment.microsecond or not 1970 <= moment.year < 2106:
         raise UsageError(f"{option} {text!r} is out of range: whole seconds from 1970 to 2105")
     return moment
@@ -377,13 +412,14 @@ def read_ids(given: list[str] | None, file: Path | None, column: str, size: int)
     found = [(f"--{column}", text) for text in given or []]
     if file is not None:
         try:
-            lines = file.read_text().splitlines()
+            lines = file.read_text("utf-8-sig").splitlines()  # spreadsheets begin a csv with a byte order mark
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"--{column}s-from {file} cannot be read: {error}") from None
-        header = [cell.strip() for cell in lines[0].split(",")] if lines else []
-        names = [name for name in (column, f"{column}_id") if name in header]
-        if names:
-            found += [(str(file), row[names[0]] or "") for row in csv.DictReader(lines)]
+        header, *rows = [row for row in csv.reader(lines, skipinitialspace=True) if row] or [[]]
+        header = [cell.strip().lower() for cell in header]
+        places = [header.index(name) for name in (column, f"{column}_id") if name in header]
+        if places:
+            found += [(str(file), row[places[0]] if len(row) > places[0] else "") for row in rows]
         else:
             found += [(str(file), line) for line in lines if line.strip()]
         if len(found) == len(given or []):

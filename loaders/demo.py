@@ -45,6 +45,8 @@ def run(recording: Path | None, target: Target, profiles_dir: Path | None) -> in
             "GOLDSKY_REQUESTS_PER_SECOND": "1000",
             "POLYLEDGER_RUN_PREFIX": RUN_PREFIX,
             "POLYLEDGER_TARGET": target.name,
+            # What is on loopback is not asked for through a proxy.
+            "no_proxy": ",".join(filter(None, ("127.0.0.1", os.environ.get("no_proxy", os.environ.get("NO_PROXY"))))),
         }
         folder = ["--profiles-dir", str(profiles_dir)] if profiles_dir else []
         begin = ["--since", time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since))]
@@ -78,6 +80,8 @@ def _rows(recording: Path | None) -> tuple[dict[str, list[Row]], int, int]:
         return world.entities, world.since, world.until
     try:
         entities = read_recording(recording)
+    except OSError as error:
+        raise DemoError(f"--recording {recording} cannot be read: {error}") from None
     except ValueError as error:
         raise DemoError(str(error)) from None
     stamps = [

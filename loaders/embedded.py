@@ -13,6 +13,8 @@ from typing import IO, Any
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
+from loaders.target import TargetError, project_folder
+
 PREFIX = "chdb:"  # a profile host `chdb:PATH` means this engine
 _held: dict[Path, IO[str]] = {}  # lock files of this process, by data folder; kept open until it ends
 
@@ -22,14 +24,34 @@ class WarehouseBusy(Exception):
 
 
 def folder(host: str) -> Path | None:
-    """The data folder that a profile host names, or None for a host that is a server."""
-    return Path(host.removeprefix(PREFIX)).absolute() if host.startswith(PREFIX) else None
+    """The data folder that a profile host names, or None for a host that is a server.
+
+    A relative one is relative to the project, and links are followed: every command means the same folder and the same
+    lock wherever it is called. Raises TargetError where it is empty.
+    """
+    if not host.startswith(PREFIX):
+        return None
+    path = host.removeprefix(PREFIX)
+    if not path.strip():
+        raise TargetError("POLYLEDGER_DATA is empty: name a folder for the data, or unset it for .polyledger")
+    return (project_folder() / Path(path).expanduser()).resolve()
 
 
 def connect(path: Path, settings: dict[str, Any] | None = None) -> Client:
     """Open the folder, made if missing. Raises WarehouseBusy when another process has it."""
-    hold(path, wait=float(os.environ.get("POLYLEDGER_WAIT", "0")))
+    hold(path, wait=_wait())
     return clickhouse_connect.get_client(interface="chdb", path=str(path), settings=settings, query_limit=0)
+
+
+def _wait() -> float:
+    given = os.environ.get("POLYLEDGER_WAIT") or "0"
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0:
+        raise TargetError(f"POLYLEDGER_WAIT must be a number of seconds, not {given!r}")
+    return seconds
 
 
 def hold(path: Path, wait: float = 0) -> None:

@@ -11,11 +11,30 @@ from datetime import UTC, datetime
 from typing import Any
 
 Row = dict[str, Any]
+Columns = list[list[Any]]  # values of many rows, by field
 Convert = Callable[[Any], Any]
+ConvertMany = Callable[[list[Any]], list[Any]]
 
 
 class RowError(Exception):
     """A row that cannot be understood; the message says which field and why."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A ClickHouse type and how a served value becomes one of it; `many` is the same for a column, only faster."""
+
+    type: str
+    one: Convert
+    fast: ConvertMany | None = None
+
+    def many(self, values: list[Any]) -> list[Any]:
+        """Convert a column. Raises ValueError when any value cannot be understood."""
+        try:
+            quickly = self.fast(values) if self.fast else None
+        except TypeError:  # not all are texts
+            quickly = None
+        return quickly or [self.one(value) for value in values]
 
 
 def _hex(size: int) -> Convert:
@@ -25,6 +44,32 @@ def _hex(size: int) -> Convert:
         if not isinstance(value, str) or not wanted.fullmatch(value):
             raise ValueError(f"is not 0x and {2 * size} hex digits")
         return bytes.fromhex(value[2:])
+
+    return convert
+
+
+def _hex_column(size: int) -> ConvertMany:
+    length = 2 + 2 * size
+
+    def convert(values: list[Any]) -> list[Any]:
+        text, count = "".join(values), len(values)
+        if set(map(len, values)) != {length} or text[::length] != "0" * count or text[1::length] != "x" * count:
+            return []
+        data = bytes.fromhex("".join([value[2:] for value in values]))
+        # Blanks are skipped by fromhex, and would shift what follows.
+        whole = len(data) == size * count
+        return [data[start : start + size] for start in range(0, len(data), size)] if whole else []
+
+    return convert
+
+
+def _integer_column(bits: int) -> ConvertMany:
+    def convert(values: list[Any]) -> list[Any]:
+        text = "".join(values)
+        if "" in values or not (text.isascii() and text.isdigit()):
+            return []
+        numbers = list(map(int, values))
+        return numbers if max(numbers) < 2**bits else []
 
     return convert
 
@@ -47,9 +92,9 @@ def _integer(bits: int, signed: bool = False) -> Convert:
 
 
 def _event_id(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"0x[0-9a-f]{64}(_0x[0-9a-f]{1,8})?", value):
+    if not isinstance(value, str) or not re.fullmatch(r"0x[0-9a-fA-F]{64}(_0x[0-9a-fA-F]{1,8})?", value):
         raise ValueError("is not a transaction hash with a log index")
-    return value
+    return value.lower()
 
 
 def _numerator(value: Any) -> str:
@@ -80,25 +125,25 @@ def _or_null(of: Convert) -> Convert:
     return lambda value: None if value is None else of(value)
 
 
-HASH = ("FixedString(32)", _hex(32))
-ADDRESS = ("FixedString(20)", _hex(20))
-UINT256 = ("UInt256", _integer(256))
-INT256 = ("Int256", _integer(256, signed=True))
-UINT64 = ("UInt64", _integer(64))
-UINT32 = ("UInt32", _integer(32))
-MOMENT = ("DateTime('UTC')", _integer(32))  # unix seconds
-EVENT_ID = ("String", _event_id)
-DENOMINATOR = ("String", lambda value: "" if value in (None, "") else _numerator(value))
+HASH = Kind("FixedString(32)", _hex(32), _hex_column(32))
+ADDRESS = Kind("FixedString(20)", _hex(20), _hex_column(20))
+UINT256 = Kind("UInt256", _integer(256), _integer_column(256))
+INT256 = Kind("Int256", _integer(256, signed=True))
+UINT64 = Kind("UInt64", _integer(64), _integer_column(64))
+UINT32 = Kind("UInt32", _integer(32))
+MOMENT = Kind("DateTime('UTC')", _integer(32), _integer_column(32))  # unix seconds
+EVENT_ID = Kind("String", _event_id)
+DENOMINATOR = Kind("String", lambda value: "" if value in (None, "") else _numerator(value))
+TRUTH = Kind("Bool", _truth)
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field: its name in the subgraph, its column, the column's type and how a value becomes one of that type."""
+    """One field: its name in the subgraph, its column, and what kind of value it is."""
 
     name: str
     column: str
-    type: str
-    convert: Convert
+    kind: Kind
 
 
 @dataclass(frozen=True)
@@ -112,6 +157,7 @@ class Entity:
     fields: tuple[Field, ...]
     wallet_field: str | None = None
     check: Callable[[Row], str | None] = lambda row: None
+    check_page: Callable[[list[Row]], bool] | None = None  # whether all pass `check`, only faster
 
     @property
     def is_timed(self) -> bool:
@@ -122,6 +168,27 @@ class Entity:
     def field_names(self) -> list[str]:
         """What is asked for: every field, and the id, by which pages are turned."""
         return list(dict.fromkeys(["id", *(field.name for field in self.fields)]))
+
+    def is_page_good(self, rows: list[Any]) -> bool:
+        """Whether every row is an object with an id that passes the check."""
+        if not all([type(row) is dict and type(row["id"]) is str for row in rows]):
+            return False
+        return bool(self.check_page and self.check_page(rows)) or not any(map(self.check, rows))
+
+    def parse_page(self, rows: list[Any]) -> tuple[Columns, list[tuple[Any, str]]]:
+        """The rows' values by field, and the rows that cannot be understood, each with its reason."""
+        try:
+            if self.is_page_good(rows):
+                return [field.kind.many([row[field.name] for row in rows]) for field in self.fields], []
+        except (AttributeError, KeyError, TypeError, ValueError):
+            pass  # some row is damaged: one by one
+        good, damaged = [], []
+        for row in rows:
+            try:
+                good.append(self.parse(row))
+            except RowError as error:
+                damaged.append((row, str(error)))
+        return [list(column) for column in zip(*good, strict=True)] or [[] for _ in self.fields], damaged
 
     def parse(self, row: Any) -> tuple[Any, ...]:
         """The row's values in column order. Raises RowError."""
@@ -134,7 +201,7 @@ class Entity:
             if field.name not in row:
                 raise RowError(f"{field.name} is missing")
             try:
-                values.append(field.convert(row[field.name]))
+                values.append(field.kind.one(row[field.name]))
             except ValueError as error:
                 raise RowError(f"{field.name} {error}: {json.dumps(row[field.name])[:100]}") from None
         if wrong := self.check(row):
@@ -142,10 +209,8 @@ class Entity:
         return tuple(values)
 
 
-def _fields(*given: tuple[str, tuple[str, Convert]]) -> tuple[Field, ...]:
-    return tuple(
-        Field(name, re.sub(r"(?=[A-Z])", "_", name).lower(), type_, convert) for name, (type_, convert) in given
-    )
+def _fields(*given: tuple[str, Kind]) -> tuple[Field, ...]:
+    return tuple(Field(name, re.sub(r"(?=[A-Z])", "_", name).lower(), kind) for name, kind in given)
 
 
 def _check_fill(row: Row) -> str | None:
@@ -154,6 +219,13 @@ def _check_fill(row: Row) -> str | None:
     if (int(row["makerAssetId"]) == 0) == (int(row["takerAssetId"]) == 0):
         return "neither a buy nor a sell: exactly one of makerAssetId and takerAssetId must be 0"
     return None
+
+
+def _check_fills(rows: list[Row]) -> bool:
+    ids = [row["id"] for row in rows]
+    return ids == [f"{row['transactionHash']}_{row['orderHash']}" for row in rows] and all(
+        [(row["makerAssetId"] == "0") != (row["takerAssetId"] == "0") for row in rows]
+    )
 
 
 def _check_conversion(row: Row) -> str | None:
@@ -194,6 +266,7 @@ ORDER_FILLS = Entity(
     ),
     wallet_field="maker",  # every row is a fill of its maker, the taker order's row too
     check=_check_fill,
+    check_page=_check_fills,
 )
 FEE_REFUNDS = Entity(
     name="FeeRefundedEntity",
@@ -208,7 +281,7 @@ FEE_REFUNDS = Entity(
         ("refundee", ADDRESS),
         ("feeRefunded", UINT256),
         ("feeCharged", UINT256),
-        ("negRisk", ("Bool", _truth)),
+        ("negRisk", TRUTH),
     ),
     wallet_field="refundee",
 )
@@ -220,7 +293,7 @@ MARKET_DATA = Entity(
     fields=_fields(
         ("id", UINT256),
         ("condition", HASH),
-        ("outcomeIndex", ("Nullable(UInt256)", _or_null(_integer(256)))),
+        ("outcomeIndex", Kind("Nullable(UInt256)", _or_null(_integer(256)))),
     ),
 )
 CONDITIONS = Entity(
@@ -230,8 +303,8 @@ CONDITIONS = Entity(
     table="conditions",
     fields=_fields(
         ("id", HASH),
-        ("positionIds", ("Array(UInt256)", _list(_integer(256)))),
-        ("payoutNumerators", ("Array(String)", _list(_numerator))),
+        ("positionIds", Kind("Array(UInt256)", _list(_integer(256)))),
+        ("payoutNumerators", Kind("Array(String)", _list(_numerator))),
         ("payoutDenominator", DENOMINATOR),
     ),
     check=_check_condition,
@@ -255,7 +328,7 @@ REDEMPTIONS = Entity(
         ("timestamp", MOMENT),
         ("redeemer", ADDRESS),
         ("condition", HASH),
-        ("indexSets", ("Array(UInt256)", _list(_integer(256)))),
+        ("indexSets", Kind("Array(UInt256)", _list(_integer(256)))),
         ("payout", UINT256),
     ),
     wallet_field="redeemer",
@@ -290,7 +363,7 @@ USER_POSITIONS = Entity(
     many="userPositions",
     table="user_positions",
     fields=_fields(
-        ("id", ("String", _text_id)),
+        ("id", Kind("String", _text_id)),
         ("user", ADDRESS),
         ("tokenId", UINT256),
         ("amount", UINT256),
@@ -304,3 +377,5 @@ USER_POSITIONS = Entity(
 V1_START = datetime(2022, 11, 21, tzinfo=UTC)  # first order fill: 2022-11-21 19:49:29 UTC
 ACTIVITY_START = datetime(2020, 9, 1, tzinfo=UTC)  # the conditional tokens contract on Polygon
 V1_END = datetime(2026, 4, 28, 11, tzinfo=UTC)  # the public subgraphs are incomplete from here on
+
+ENTITIES = tuple(value for value in list(vars().values()) if isinstance(value, Entity))

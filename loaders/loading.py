@@ -10,16 +10,18 @@ import os
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
-from loaders.entities import Entity, Row, RowError
-from loaders.subgraph import Filter, Head, SettingError, SubgraphError, Subgraphs, position, timed_pages
-from loaders.warehouse import Rejected, Warehouse, WindowState
+from loaders.entities import Columns, Entity, Row
+from loaders.subgraph import Filter, Head, SettingError
+from loaders.warehouse import Rejected, Warehouse, WarehouseError, WindowState
 
 BATCH_SECONDS = 5.0  # a batch is landed after this time even if it is small
+QUEUED_PAGES = 32  # that may wait while a batch is inserted
 
 
 @dataclass
@@ -43,60 +45,126 @@ async def all_of(*work: Coroutine[Any, Any, None]) -> None:
         raise failures.exceptions[0] from None
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """A page on its way to the warehouse, and the states that its landing means."""
+
+    entity: Entity | None
+    rows: list[Row]
+    states: tuple[WindowState, ...]
+    landed: asyncio.Event | None = None  # set when this and all before it are landed
+
+
 class Landing:
-    """Collects parsed rows over pages and entities, and lands them in large batches."""
+    """One writer behind a bounded queue: pages of all entities become few large inserts.
+
+    Use it as an async context; leaving it lands what is in hand, also when the load failed or was stopped.
+    """
 
     def __init__(self, warehouse: Warehouse, result: Result, batch_size: int = 50_000) -> None:
         self.warehouse = warehouse
         self.result = result
         prefix = os.environ.get("POLYLEDGER_RUN_PREFIX", "")
         self.run_id = f"{prefix}{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-        self._batch_rows = batch_size
-        self._rows: dict[str, tuple[Entity, list[tuple[Any, ...]]]] = {}
+        self._batch_size = batch_size
+        self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(QUEUED_PAGES)
+        self._rows: dict[str, tuple[Entity, list[Columns]]] = {}
         self._rejected: list[Rejected] = []
         self._windows: dict[tuple[str, str, datetime, datetime], WindowState] = {}
-        self._since = time.monotonic()
-        self._busy = asyncio.Lock()
+        self._held = 0
+        self._held_since = time.monotonic()
+        self._failure: Exception | None = None
 
-    async def add(self, entity: Entity, rows: Iterable[Row], progress: WindowState | None = None) -> None:
-        """Take a page, and the progress that it means once it is landed."""
-        async with self._busy:
-            good = self._rows.setdefault(entity.table, (entity, []))[1]
-            for row in rows:
-                try:
-                    good.append(entity.parse(row))
-                except RowError as error:
-                    row_id = row.get("id") if isinstance(row, dict) else None
-                    raw = json.dumps(row, sort_keys=True)
-                    self._rejected.append(Rejected(entity.name, str(row_id or ""), str(error), raw))
-            if progress is not None:
-                self._windows[progress.entity, progress.scope, progress.since, progress.until] = progress
-            held = sum(len(rows) for _, rows in self._rows.values()) + len(self._rejected)
-            if held >= self._batch_rows or time.monotonic() - self._since > BATCH_SECONDS:
-                await asyncio.to_thread(self._land)
+    async def __aenter__(self) -> "Landing":
+        self._writer = asyncio.create_task(self._write())
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        await self._queue.put(None)
+        await self._writer
+        if self._failure and error is None:
+            raise self._failure
+
+    async def add(self, entity: Entity, rows: list[Row], states: Iterable[WindowState] = ()) -> None:
+        """Hand over a page, and what to remember once it is landed. Raises WarehouseError of an earlier page."""
+        await self._deliver(Delivery(entity, rows, tuple(states)))
 
     async def flush(self) -> None:
-        """Land what is held."""
-        async with self._busy:
-            await asyncio.to_thread(self._land)
+        """Wait until all that was handed over is landed. Raises WarehouseError."""
+        landed = asyncio.Event()
+        await self._deliver(Delivery(None, [], (), landed))
+        await landed.wait()
+        if self._failure:
+            raise self._failure
 
-    def _land(self) -> None:
-        for entity, rows in self._rows.values():
-            self.warehouse.insert(entity, rows, self.run_id)
-            self.result.rows[entity.name] += len(rows)
+    async def _deliver(self, delivery: Delivery) -> None:
+        if self._failure:
+            raise self._failure
+        await self._queue.put(delivery)
+
+    async def _write(self) -> None:
+        coming = asyncio.create_task(self._queue.get())
+        while True:
+            wait = max(self._held_since + BATCH_SECONDS - time.monotonic(), 0) if self._held else None
+            await asyncio.wait({coming}, timeout=wait)
+            if not coming.done():
+                await self._land()
+                continue
+            delivery = coming.result()
+            if delivery is None:
+                await self._land()
+                return
+            coming = asyncio.create_task(self._queue.get())
+            self._take(delivery)
+            if delivery.landed or self._held >= self._batch_size:
+                await self._land()
+            if delivery.landed:
+                delivery.landed.set()
+
+    def _take(self, delivery: Delivery) -> None:
+        entity = delivery.entity
+        if not self._held:
+            self._held_since = time.monotonic()
+        if entity and delivery.rows:
+            columns, damaged = entity.parse_page(delivery.rows)
+            self._rows.setdefault(entity.table, (entity, []))[1].append(columns)
+            for row, reason in damaged:
+                row_id = row.get("id") if isinstance(row, dict) else None
+                self._rejected.append(Rejected(entity.name, str(row_id or ""), reason, json.dumps(row, sort_keys=True)))
+        for state in delivery.states:
+            self._windows[state.entity, state.scope, state.since, state.until] = state
+        self._held += len(delivery.rows) + len(delivery.states)
+
+    async def _land(self) -> None:
+        """Insert in a thread, so that pages go on arriving. After a failure nothing more is landed or remembered."""
+        if self._failure:
+            self._forget()
+            return
+        try:
+            await asyncio.to_thread(self._insert)
+        except (WarehouseError, OSError) as error:
+            self._failure = error
+        self._forget()
+
+    def _insert(self) -> None:
+        for entity, pages in self._rows.values():
+            columns = [list(chain.from_iterable(parts)) for parts in zip(*pages, strict=True)]
+            self.warehouse.insert(entity, columns, self.run_id)
+            self.result.rows[entity.name] += len(columns[0])
         self.warehouse.insert_rejected(self._rejected, self.run_id)
         for rejected in self._rejected:
             self.result.rejected[rejected.entity] += 1
-        # Last, and only now: what is recorded is landed.
+        # Last, and only now: what is remembered is landed.
         self.warehouse.record(self._windows.values())
-        self._rows, self._rejected, self._windows = {}, [], {}
-        self._since = time.monotonic()
+
+    def _forget(self) -> None:
+        self._rows, self._rejected, self._windows, self._held = {}, [], {}, 0
 
 
 def batch_rows() -> int:
     """POLYLEDGER_BATCH_ROWS, by default 50,000. Raises SettingError."""
-    given = os.environ.get("POLYLEDGER_BATCH_ROWS", "50000")
-    if not given.isdigit() or not 0 < int(given) <= 10_000_000:
+    given = os.environ.get("POLYLEDGER_BATCH_ROWS") or "50000"
+    if not given.isdecimal() or not 0 < int(given) <= 10_000_000:
         raise SettingError(f"POLYLEDGER_BATCH_ROWS must be a number of rows from 1 to 10,000,000, not {given!r}")
     return int(given)
 
@@ -110,12 +178,15 @@ class Series:
     filters: tuple[Filter, ...] = ()
 
 
-def plan(series: Series, since: datetime, until: datetime, known: list[WindowState]) -> list[WindowState]:
+def plan(
+    series: Series, since: datetime, until: datetime, known: list[WindowState], resume_since: datetime | None = None
+) -> list[WindowState]:
     """The windows to load so that [since, until) is complete, given what is remembered.
 
-    An open window inside the range is continued at its cursor; what no window covers becomes new ones.
+    An open window inside the range is continued at its cursor (where `resume_since` is given: an earlier one from there
+    on too); what no window covers becomes new ones.
     """
-    resumed = [w for w in known if w.state == "open" and since <= w.since and w.until <= until]
+    resumed = [w for w in known if w.state == "open" and (resume_since or since) <= w.since and w.until <= until]
     covered = sorted((w.since, w.until) for w in [*resumed, *(w for w in known if w.state == "complete")])
     windows = list(resumed)
     start = since
@@ -131,10 +202,10 @@ def plan(series: Series, since: datetime, until: datetime, known: list[WindowSta
 
 
 def default_since(known: list[WindowState], first: datetime) -> datetime:
-    """Where a load without a range begins: the first open window, else the last complete moment, else `first`."""
+    """Where a load without a range begins: the last complete moment, else the first open window, else `first`."""
     still_open = [w.since for w in known if w.state == "open"]
     complete = [w.until for w in known if w.state == "complete"]
-    return min(still_open) if still_open else max(complete, default=first)
+    return max(complete) if complete else min(still_open, default=first)
 
 
 def last_second(head: Head) -> datetime:
@@ -142,34 +213,3 @@ def last_second(head: Head) -> datetime:
     if head.time is None:
         return datetime.now(UTC).replace(microsecond=0)
     return datetime.fromtimestamp(head.time, UTC) + timedelta(seconds=1)
-
-
-async def load_window(
-    subgraphs: Subgraphs,
-    landing: Landing,
-    series: Series,
-    window: WindowState,
-    progress: Callable[[int, datetime], None],
-) -> None:
-    """Load what is missing of one window. On SubgraphError the window stays open in load_windows."""
-    await landing.add(series.entity, [], replace(window, state="open"))
-    try:
-        async for rows in timed_pages(
-            subgraphs,
-            series.entity,
-            int(window.since.timestamp()),
-            int(window.until.timestamp()),
-            window.cursor,
-            series.filters,
-        ):
-            last = max((p for p in map(position, rows) if p), default=None)
-            if last is not None:
-                window = replace(window, cursor=f"{last[0]}:{last[1]}")
-            await landing.add(series.entity, rows, replace(window, state="open"))
-            progress(len(rows), datetime.fromtimestamp(last[0], UTC) if last else window.until)
-        await landing.add(series.entity, [], replace(window, state="complete"))
-    except SubgraphError as error:
-        landing.result.open_windows.append(
-            f"{window.entity} {window.scope} {window.since:%Y-%m-%d %H:%M:%S} to {window.until:%Y-%m-%d %H:%M:%S} "
-            f"is still open: {error}".replace("  ", " ")
-        )

@@ -53,15 +53,15 @@ OPEN_CONDITIONS = """
 
 # Tokens of conditions that activity names, where none is known to be registered: another project's, if it stays so.
 UNREGISTERED_TOKENS = """
-    select distinct toString(arrayJoin(position_ids)) as id from {raw}.conditions
-    where id in (
+    select distinct toString(arrayJoin(position_ids)) as id from {raw}.conditions as known
+    where known.id in (
         select condition from {raw}.splits
         union distinct
         select condition from {raw}.merges
         union distinct
         select condition from {raw}.redemptions
     )
-    and id not in (
+    and known.id not in (
         select id from {raw}.conditions array join position_ids as token
         where token in (select id from {raw}.market_data)
     )
@@ -120,7 +120,7 @@ async def _load_all(
 ) -> None:
     scope = f"all:{share.worker}/{share.of}"
     start, below = ["", *bounds][share.worker - 1], [*bounds, None][share.worker - 1]
-    known = warehouse.windows(entity.name, scope)
+    known = warehouse.windows(entity.name).get(scope, [])
     # A pass that was cut short is continued; a complete one is begun anew, since payouts change.
     cursor = known[0].cursor if known and known[0].state == "open" else ""
     window = WindowState(entity.name, scope, EPOCH, EPOCH, cursor)
@@ -128,9 +128,9 @@ async def _load_all(
         async for rows in pages_by_id(subgraphs, entity, max(cursor, start), below):
             ids = [row["id"] for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
             window = replace(window, cursor=max(ids, default=window.cursor))
-            await landing.add(entity, rows, window)
+            await landing.add(entity, rows, [window])
             tick(len(rows))
-        await landing.add(entity, [], replace(window, state="complete"))
+        await landing.add(entity, [], [replace(window, state="complete")])
     except SubgraphError as error:
         landing.result.open_windows.append(f"{entity.name} {scope} is still open: {error}")
 
@@ -156,9 +156,10 @@ async def _load_batch(subgraphs: Subgraphs, landing: Landing, entity: Entity, id
         landing.result.open_windows.append(f"{len(ids):,} {entity.many} were not answered: {error}")
         return
     await landing.add(entity, rows)
-    for missing in set(ids) - {row.get("id") for row in rows if isinstance(row, dict)}:
-        landing.result.not_found[entity.name] += 1
-        await landing.add(entity, [], WindowState(entity.name, f"id:{missing}", EPOCH, EPOCH, state="not_found"))
+    missing = set(ids) - {row.get("id") for row in rows if isinstance(row, dict)}
+    landing.result.not_found[entity.name] += len(missing)
+    vain = [WindowState(entity.name, f"id:{one}", EPOCH, EPOCH, state="not_found") for one in sorted(missing)]
+    await landing.add(entity, [], vain)
     tick(len(rows))
 
 

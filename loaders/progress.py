@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime
 from types import TracebackType
 
 from rich.console import Console
@@ -46,17 +45,14 @@ class Progress:
     ) -> None:
         self._bars.stop()
 
-    def window(self, name: str, since: datetime, until: datetime) -> Callable[[int, datetime], None]:
-        """A function to call with the rows of a page and the moment that the window is loaded up to."""
+    def window(self, name: str, length: float) -> Callable[[int, float], None]:
+        """A function to call with the rows of a page and the seconds done with it, of a range of `length` seconds."""
         task = self._task(name)
         total = self._bars.tasks[self._index(task)].total or 0
-        self._bars.update(task, total=total + (until - since).total_seconds())
-        reached = since
+        self._bars.update(task, total=total + length)
 
-        def tick(rows: int, moment: datetime) -> None:
-            nonlocal reached
-            self._bars.advance(task, max((min(moment, until) - reached).total_seconds(), 0))
-            reached = max(reached, min(moment, until))
+        def tick(rows: int, seconds: float) -> None:
+            self._bars.advance(task, seconds)
             self._count(name, rows)
 
         return tick

@@ -1,10 +1,12 @@
 """Events by time: which series a command loads, in what range, up to where the subgraph is indexed."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from loaders.engine import Engine, Job
 from loaders.entities import (
     ACTIVITY_START,
     CONVERSIONS,
@@ -14,9 +16,10 @@ from loaders.entities import (
     ORDER_FILLS,
     REDEMPTIONS,
     SPLITS,
+    V1_END,
     V1_START,
 )
-from loaders.loading import Landing, Series, all_of, default_since, last_second, load_window, plan
+from loaders.loading import Landing, Series, default_since, last_second, plan
 from loaders.progress import Progress
 from loaders.subgraph import (
     PAGE_SIZE,
@@ -29,9 +32,11 @@ from loaders.subgraph import (
     rows_by_id,
     timed_pages,
 )
-from loaders.warehouse import Warehouse, WindowState
+from loaders.warehouse import EPOCH, Warehouse, Windows, WindowState
 
 __all__ = ["Range", "Series", "activity", "estimate", "fills", "load", "neg_risk_events"]
+
+NOT_FINAL = timedelta(minutes=10)  # blocks may be reorganised for about as long
 
 
 @dataclass(frozen=True)
@@ -80,33 +85,102 @@ def _wallet_filter(field: str, wallet: str | None) -> tuple[Filter, ...]:
 async def load(
     subgraphs: Subgraphs, warehouse: Warehouse, landing: Landing, series: list[Series], given: Range, progress: Progress
 ) -> None:
-    """Load what is missing of each series. Raises SubgraphError when a subgraph does not answer at all."""
-    heads = {name: await subgraphs.head(name) for name in dict.fromkeys(one.entity.subgraph for one in series)}
+    """Load what is missing of each series. Raises SubgraphError, after the rest, when a subgraph does not answer."""
+    heads, failure = await _heads(subgraphs, series)
     for name, head in heads.items():
         landing.result.notes += _head_notes(name, head, given)
-    work = []
+    if (given.until or max(map(last_second, heads.values()))) > V1_END:
+        landing.result.notes.append(
+            f"the range passes {V1_END:%Y-%m-%d %H:%M} UTC, when Polymarket moved to V2: "
+            "from then on the public subgraphs are incomplete, and so is what is landed"
+        )
+    known, jobs = _known(warehouse, series), []
     for one in series:
-        for window in _missing(warehouse, one, heads[one.entity.subgraph], given):
-            tick = progress.window(one.entity.name, window.since, window.until)
-            work.append(load_window(subgraphs, landing, one, window, tick))
-    await all_of(*work)
+        if one.entity.subgraph not in heads:
+            continue
+        head = heads[one.entity.subgraph]
+        if undone := _undone(known[one.entity.name].get(one.scope, []), head):
+            await landing.add(one.entity, [], undone)
+            await landing.flush()
+            known = _known(warehouse, series)
+            landing.result.notes.append(
+                f"the {one.entity.subgraph} subgraph went back to {last_second(head):%Y-%m-%d %H:%M:%S} UTC; "
+                f"{one.entity.name} after that moment is read anew"
+            )
+        for job in _jobs(one, _missing(known[one.entity.name], one, head, given), datetime.now(UTC) - NOT_FINAL):
+            job.tick = progress.window(one.entity.name, job.until - job.reached)
+            jobs.append(job)
+    await Engine(subgraphs, landing).run(jobs)
+    if failure:
+        raise failure
 
 
-def _missing(warehouse: Warehouse | None, series: Series, head: Head, given: Range) -> list[WindowState]:
-    known = warehouse.windows(series.entity.name, series.scope) if warehouse else []
-    if warehouse and series.scope:
-        # What is loaded of all wallets and tokens is loaded of each.
-        known += [window for window in warehouse.windows(series.entity.name, "") if window.state == "complete"]
+async def _heads(subgraphs: Subgraphs, series: list[Series]) -> tuple[dict[str, Head], SubgraphError | None]:
+    """Heads by subgraph, and the failure of one that does not answer. Raises SubgraphError when none does."""
+    names = list(dict.fromkeys(one.entity.subgraph for one in series))
+    answers = await asyncio.gather(*map(subgraphs.head, names), return_exceptions=True)
+    heads, failure = {}, None
+    for name, answer in zip(names, answers, strict=True):
+        if isinstance(answer, Head):
+            heads[name] = answer
+        elif isinstance(answer, SubgraphError):
+            failure = failure or answer
+        else:
+            raise answer
+    if failure and not heads:
+        raise failure
+    return heads, failure
+
+
+def _known(warehouse: Warehouse | None, series: list[Series]) -> dict[str, Windows]:
+    """What is remembered of each entity, by scope."""
+    return {one.entity.name: warehouse.windows(one.entity.name) if warehouse else {} for one in series}
+
+
+def _undone(windows: list[WindowState], head: Head) -> list[WindowState]:
+    """What a head that went backwards (a reorg, a new deployment) makes of windows recorded beyond it."""
+    end, states = last_second(head), []
+    for window in windows:
+        if window.state in ("open", "complete") and window.until > end:
+            states.append(replace(window, state="split"))
+            if window.since < end and window.state == "complete":
+                states.append(replace(window, until=end))
+    return states if head.time is not None else []
+
+
+def _jobs(series: Series, windows: list[WindowState], final: datetime) -> Iterator[Job]:
+    """Work for the engine. Blocks younger than `final` may still change: they are read, and read again next time."""
+    end = int(final.timestamp())
+    for window in windows:
+        since, until = int(window.since.timestamp()), int(window.until.timestamp())
+        if since < end < until:
+            yield Job(series, since, end, window.cursor)
+            yield Job(series, end, until, is_recorded=False)
+        else:
+            yield Job(series, since, until, window.cursor, is_recorded=until <= end)
+
+
+def _missing(windows: Windows, series: Series, head: Head, given: Range) -> list[WindowState]:
+    known = list(windows.get(series.scope, []))
     first = ACTIVITY_START if series.entity.subgraph == "activity" else V1_START
     since = given.since or default_since(known, first)
     until = min(given.until or last_second(head), last_second(head))
-    return plan(series, since, until, known) if since < until else []
+    if series.scope:
+        # What is loaded of all wallets and tokens is loaded of each.
+        known += [window for window in windows.get("", []) if window.state == "complete"]
+    # Without a range, what an earlier load left open is continued, but the time between is not asked for.
+    return plan(series, since, until, known, given.since or EPOCH)
 
 
 def _head_notes(name: str, head: Head, given: Range) -> list[str]:
     notes = []
     end = last_second(head)
-    if head.time is not None and given.until and given.until > end:
+    if head.time is not None and given.since and given.since >= end:
+        notes.append(
+            f"the {name} subgraph is indexed up to {end:%Y-%m-%d %H:%M:%S} UTC, before the range begins; "
+            "it is loaded by the same command later"
+        )
+    elif head.time is not None and given.until and given.until > end:
         notes.append(
             f"the {name} subgraph is indexed up to {end:%Y-%m-%d %H:%M:%S} UTC; the range ends there, "
             "and the rest is loaded by the same command later"
@@ -142,10 +216,10 @@ async def estimate(
     subgraphs: Subgraphs, warehouse: Warehouse | None, series: list[Series], given: Range
 ) -> list[dict[str, Any]]:
     """What a load would ask: one page of each window is looked at, and its density taken for the whole."""
-    plans = []
+    plans, known = [], _known(warehouse, series)
     for one in series:
         head = await subgraphs.head(one.entity.subgraph)
-        for window in _missing(warehouse, one, head, given):
+        for window in _missing(known[one.entity.name], one, head, given):
             since, until = int(window.since.timestamp()), int(window.until.timestamp())
             pages = timed_pages(subgraphs, one.entity, since, until, window.cursor, one.filters)
             rows = await anext(pages)

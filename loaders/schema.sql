@@ -162,4 +162,25 @@ create table if not exists {{ database }}.rejected_rows (
 ) engine = ReplacingMergeTree(rejected_at)
 order by (entity, row_id, reason, raw)
 comment 'Rows that could not be understood, kept as they came';
+
+create table if not exists {{ database }}.load_runs (
+    run_id String comment 'As _run_id of the rows that the run landed',
+    command String comment 'What was called, as load fills',
+    asked String comment 'With which options, JSON',
+    host String comment 'Where it ran',
+    pid UInt32 comment 'Its process there',
+    version LowCardinality(String) comment 'Version of polyledger',
+    started_at DateTime64(6, 'UTC') comment 'Begin',
+    state LowCardinality(String) comment 'running, done, incomplete (something is still open), failed or stopped',
+    rows UInt64 comment 'Landed',
+    rejected UInt64 comment 'Kept aside in rejected_rows',
+    requests UInt64 comment 'Asked of the endpoint',
+    retries UInt64 comment 'Of these, asked again after trouble',
+    refused UInt64 comment 'Of these, answered with HTTP 429',
+    bytes UInt64 comment 'Answered, after decompression',
+    seconds Float64 comment 'Duration so far',
+    updated_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'Last sign of life; the newest row of a run counts'
+) engine = ReplacingMergeTree(updated_at)
+order by run_id
+comment 'Record of each run of a loader';
 {% endmacro %}

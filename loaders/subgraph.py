@@ -7,18 +7,20 @@ import asyncio
 import json
 import os
 import random
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import httpx
 
 from loaders import __version__
 from loaders.entities import Entity, Row
+from loaders.pace import Pace
 
 PAGE_SIZE = 1000  # the most a subgraph returns at once
+SMALLEST_PAGE = 50  # after time-outs
 PUBLIC_URL = "https://api.goldsky.com/api/public/project_cl6mb8i9h0003e201j6li0diw/subgraphs"
 VERSIONS = {
     "orderbook": "orderbook-subgraph/0.0.1",
@@ -61,20 +63,34 @@ class Settings:
     @classmethod
     def from_environment(cls) -> "Settings":
         """Read GOLDSKY_*. Raises SettingError."""
-        base = os.environ.get("GOLDSKY_BASE_URL", PUBLIC_URL).rstrip("/")
-        if not base.startswith(("http://", "https://")):
-            raise SettingError(f"GOLDSKY_BASE_URL must begin with http:// or https://, not {base[:40]!r}")
+        base = (os.environ.get("GOLDSKY_BASE_URL") or PUBLIC_URL).rstrip("/")
+        if not _is_address(base):
+            raise SettingError(
+                f"GOLDSKY_BASE_URL must be an address that begins with http:// or https://, not {base[:40]!r}"
+            )
+        token = os.environ.get("GOLDSKY_API_TOKEN", "").strip()
+        if not re.fullmatch(r"[!-~]*", token):
+            # The client would refuse it too, and its message would show the token.
+            raise SettingError("GOLDSKY_API_TOKEN holds a space or a character that no token has")
         return cls(
             base_url=base,
-            token=os.environ.get("GOLDSKY_API_TOKEN") or None,
+            token=token or None,
             requests_per_second=_positive("GOLDSKY_REQUESTS_PER_SECOND", 5.0),
-            concurrency=int(_positive("GOLDSKY_CONCURRENCY", 4)),
+            concurrency=int(_positive("GOLDSKY_CONCURRENCY", 8)),
             timeout=_positive("GOLDSKY_TIMEOUT_SECONDS", 60.0),
             versions={
-                name: os.environ.get(f"GOLDSKY_{name.upper().replace('-', '_')}_SUBGRAPH", version)
+                name: os.environ.get(f"GOLDSKY_{name.upper().replace('-', '_')}_SUBGRAPH") or version
                 for name, version in VERSIONS.items()
             },
         )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)
 
 
 def _positive(name: str, default: float) -> float:
@@ -95,6 +111,7 @@ class Counts:
     requests: int = 0
     retries: int = 0
     refused: int = 0  # HTTP 429
+    bytes: int = 0  # of answers, after decompression
 
 
 @dataclass(frozen=True)
@@ -116,8 +133,9 @@ class Subgraphs:
         if settings.token:
             headers["authorization"] = f"Bearer {settings.token}"
         self._client = httpx.AsyncClient(headers=headers, timeout=settings.timeout)
+        self.pace = Pace(settings.requests_per_second)
+        self.seconds_per_answer = 0.2  # a running average
         self._places = asyncio.Semaphore(settings.concurrency)
-        self._next_slot = 0.0
         self._answered = False
 
     async def __aenter__(self) -> "Subgraphs":
@@ -140,23 +158,36 @@ class Subgraphs:
             has_indexing_errors=bool(meta.get("hasIndexingErrors")),
         )
 
-    async def ask(self, subgraph: str, query: str, variables: Row, check: Check) -> Row:
-        """Post a query until `check` finds nothing wrong with its data. Raises SubgraphError and WrongEndpointError."""
+    async def ask(self, subgraph: str, query: str, variables: Row, check: Check, may_shrink: bool = False) -> Row:
+        """Post a query until `check` finds nothing wrong with its data. Raises SubgraphError and WrongEndpointError.
+
+        Where `may_shrink`, the variable `first` is halved after each time-out: smaller pages are sooner done.
+        """
         url = f"{self.settings.base_url}/{self.settings.versions[subgraph]}/gn"
         wrong_answers = 0
         for attempt in range(TRIES):
             async with self._places:
-                await self._wait_for_slot()
+                await self.pace.slot()
                 self.counts.requests += 1
+                started = time.monotonic()
                 data, problem, pause = await self._post(url, query, variables)
+                seconds = time.monotonic() - started
             if data is not None:
                 self._answered = True
+                self.seconds_per_answer += (seconds - self.seconds_per_answer) / 10
+                self.pace.answered(seconds)
                 problem = check(data) or ""
                 if not problem:
                     return data
             if problem.startswith(("HTTP 401", "HTTP 403")):
                 raise SubgraphError(f"{url} refuses access ({problem}); check GOLDSKY_API_TOKEN")
             wrong_answers += problem.startswith(("HTTP 404", "HTML"))
+            if problem.startswith("HTTP 429"):
+                self.pace.refused(pause)
+            elif _is_overload(problem):
+                self.pace.troubled()
+                if may_shrink and "time" in problem.lower():
+                    variables["first"] = max(variables["first"] // 2, SMALLEST_PAGE)
             if not self._answered and wrong_answers >= WRONG_URL_TRIES:
                 raise WrongEndpointError(f"there is no subgraph at {url}: {problem}; check GOLDSKY_BASE_URL")
             if attempt + 1 < TRIES:
@@ -172,6 +203,7 @@ class Subgraphs:
             response = await self._client.post(url, json={"query": query, "variables": variables})
         except httpx.HTTPError as error:
             return None, f"{type(error).__name__}: {error}".rstrip(": "), 0
+        self.counts.bytes += len(response.content)
         if response.status_code == 429:
             self.counts.refused += 1
         if response.status_code != 200:
@@ -193,11 +225,10 @@ class Subgraphs:
             return None, "an answer without data", 0
         return answer["data"], "", 0
 
-    async def _wait_for_slot(self) -> None:
-        now = time.monotonic()
-        slot = max(now, self._next_slot)
-        self._next_slot = slot + 1 / self.settings.requests_per_second
-        await asyncio.sleep(slot - now)
+
+def _is_overload(problem: str) -> bool:
+    """Whether an answer (or none) says that less should be asked."""
+    return problem.startswith("HTTP 5") or any(word in problem.lower() for word in ("timeout", "timed out", "overload"))
 
 
 def _retry_after(response: httpx.Response) -> float:
@@ -221,60 +252,99 @@ class Filter:
     value: Any
 
 
-async def timed_pages(
-    subgraphs: Subgraphs, entity: Entity, since: int, until: int, cursor: str, filters: tuple[Filter, ...] = ()
-) -> AsyncIterator[list[Row]]:
-    """Yield pages of events stamped from since up to, not including, until (unix seconds), by (timestamp, id).
+@dataclass(frozen=True)
+class Page:
+    """Rows of an answer, and how many were asked for: fewer rows than that are the last ones."""
+
+    rows: list[Row]
+    size: int
+
+
+async def event_page(
+    subgraphs: Subgraphs,
+    entity: Entity,
+    since: int,
+    until: int,
+    cursor: str = "",
+    filters: tuple[Filter, ...] = (),
+    size: int = PAGE_SIZE,
+    newest: bool = False,
+) -> Page:
+    """One page of events stamped from since up to, not including, until (unix seconds), by (timestamp, id).
 
     `cursor` is `timestamp:id` of the last row already had, or empty. A page may end inside a second, and a second may
-    hold many pages: both are followed by the id.
+    hold many pages: both are followed by the id. `newest` asks for the last page instead, from the end backwards.
     """
-    fields = " ".join(entity.field_names)
     declared = "".join(f", ${f.field}: {f.type}" for f in filters)
     also = "".join(f", {f.field}: ${f.field}" for f in filters)
-    page = f"first: $first, orderBy: timestamp, orderDirection: asc) {{ {fields} }} }}"
-    first_query = (
-        f"query($first: Int!, $since: BigInt!, $until: BigInt!{declared}) {{ rows: {entity.many}("
-        f"where: {{timestamp_gte: $since, timestamp_lt: $until{also}}}, {page}"
-    )
-    # `or` may not stand beside other filters, so each branch repeats them.
-    next_query = (
-        f"query($first: Int!, $time: BigInt!, $id: ID!, $until: BigInt!{declared}) {{ rows: {entity.many}("
-        f"where: {{or: [{{timestamp_gt: $time, timestamp_lt: $until{also}}}, "
-        f"{{timestamp: $time, id_gt: $id{also}}}]}}, {page}"
-    )
-    bound: Row = {"first": PAGE_SIZE, "until": str(until), **{f.field: f.value for f in filters}}
+    order = "desc" if newest else "asc"
+    variables: Row = {"first": size, "until": str(until), **{f.field: f.value for f in filters}}
     had = (since - 1, "")
     if cursor:
         stamp, _, row_id = cursor.partition(":")
         had = (int(stamp), row_id)
+        variables |= {"time": stamp, "id": row_id}
+        declared = f", $time: BigInt!, $id: ID!{declared}"
+        # `or` may not stand beside other filters, so each branch repeats them.
+        where = f"{{or: [{{timestamp_gt: $time, timestamp_lt: $until{also}}}, {{timestamp: $time, id_gt: $id{also}}}]}}"
+    else:
+        variables["since"] = str(since)
+        declared = f", $since: BigInt!{declared}"
+        where = f"{{timestamp_gte: $since, timestamp_lt: $until{also}}}"
+    query = (
+        f"query($first: Int!, $until: BigInt!{declared}) {{ rows: {entity.many}(where: {where}, first: $first, "
+        f"orderBy: timestamp, orderDirection: {order}) {{ {' '.join(entity.field_names)} }} }}"
+    )
+    return await _page(subgraphs, entity, query, variables, _events(had, until, newest))
+
+
+async def timed_pages(
+    subgraphs: Subgraphs,
+    entity: Entity,
+    since: int,
+    until: int,
+    cursor: str = "",
+    filters: tuple[Filter, ...] = (),
+    page_size: int = PAGE_SIZE,
+) -> AsyncIterator[list[Row]]:
+    """Yield all pages of a range, one after the other; see event_page."""
     while True:
-        where = {"time": str(had[0]), "id": had[1]} if had[1] else {"since": str(since)}
-        rows = await _page(
-            subgraphs, entity, next_query if had[1] else first_query, {**bound, **where}, _events(had, until)
-        )
-        yield rows
-        if len(rows) < PAGE_SIZE:
+        page = await event_page(subgraphs, entity, since, until, cursor, filters, page_size)
+        yield page.rows
+        if len(page.rows) < page.size:
             return
-        had = max(filter(None, map(position, rows)))
+        last = max(positions(page.rows))
+        cursor = f"{last[0]}:{last[1]}"
 
 
 def position(row: Row) -> tuple[int, str] | None:
     """(timestamp, id) of an event, by which pages are turned; None for a damaged row."""
+    row_id = _id(row)
     try:
-        return int(row["timestamp"]), str(row["id"])
+        return None if row_id is None else (int(row["timestamp"]), row_id)
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def _events(had: tuple[int, str], until: int) -> Callable[[list[Row]], str | None]:
+def positions(rows: list[Row]) -> list[tuple[int, str]]:
+    """(timestamp, id) of each event, by which pages are turned; damaged rows have none."""
+    try:
+        return [(int(row["timestamp"]), row["id"]) for row in rows]
+    except (KeyError, TypeError, ValueError):
+        return [p for p in map(position, rows) if p]
+
+
+def _events(had: tuple[int, str], until: int, newest: bool) -> Callable[[list[Row], int], str | None]:
     """A check: the rows follow what was had, and stay below until. A stale or repeated page does not."""
 
-    def check(rows: list[Row]) -> str | None:
-        positions = [p for p in map(position, rows) if p]
-        if any(not had < p < (until, "") for p in positions) or any(b < a for a, b in pairwise(positions)):
-            return "rows outside of what was asked, or out of order"
-        if len(rows) == PAGE_SIZE and not positions:
+    def check(rows: list[Row], size: int) -> str | None:
+        found = positions(rows)
+        in_order = sorted(found, reverse=newest)
+        if found != in_order:
+            return "rows out of order"
+        if found and not (had < min(found[0], found[-1]) and max(found[0], found[-1]) < (until, "")):
+            return "rows outside of what was asked"
+        if len(rows) == size and not found:
             return "a full page without a row to go on from"
         return None
 
@@ -295,23 +365,23 @@ async def pages_by_id(
         variables: Row = {"first": PAGE_SIZE, "after": after}
         if below is not None:
             variables["below"] = below
-        rows = await _page(subgraphs, entity, query, variables, _ids_above(after))
-        yield rows
-        if len(rows) < PAGE_SIZE:
+        page = await _page(subgraphs, entity, query, variables, _ids_above(after))
+        yield page.rows
+        if len(page.rows) < page.size:
             return
-        after = max(filter(None, map(_id, rows)))
+        after = max(filter(None, map(_id, page.rows)))
 
 
 def _id(row: Row) -> str | None:
     return row["id"] if isinstance(row, dict) and isinstance(row.get("id"), str) else None
 
 
-def _ids_above(after: str) -> Callable[[list[Row]], str | None]:
-    def check(rows: list[Row]) -> str | None:
+def _ids_above(after: str) -> Callable[[list[Row], int], str | None]:
+    def check(rows: list[Row], size: int) -> str | None:
         ids = [i for i in map(_id, rows) if i is not None]
         if any(i <= after for i in ids):
             return "rows before what was asked"
-        return "a full page without an id to go on from" if len(rows) == PAGE_SIZE and not ids else None
+        return "a full page without an id to go on from" if len(rows) == size and not ids else None
 
     return check
 
@@ -324,14 +394,24 @@ async def rows_by_id(subgraphs: Subgraphs, entity: Entity, ids: list[str]) -> li
         f"query($first: Int!, $ids: [ID!]!) {{ rows: {entity.many}("
         f"where: {{id_in: $ids}}, first: $first) {{ {fields} }} }}"
     )
-    return await _page(subgraphs, entity, query, {"first": PAGE_SIZE, "ids": ids}, lambda rows: None)
+    page = await _page(
+        subgraphs, entity, query, {"first": PAGE_SIZE, "ids": ids}, lambda rows, size: None, may_shrink=False
+    )
+    return page.rows
 
 
 async def _page(
-    subgraphs: Subgraphs, entity: Entity, query: str, variables: Row, check_rows: Callable[[list[Row]], str | None]
-) -> list[Row]:
+    subgraphs: Subgraphs,
+    entity: Entity,
+    query: str,
+    variables: Row,
+    check_rows: Callable[[list[Row], int], str | None],
+    may_shrink: bool = True,
+) -> Page:
     def check(data: Row) -> str | None:
         rows = data.get("rows")
-        return check_rows(rows) if isinstance(rows, list) else "an answer without rows"
+        return check_rows(rows, variables["first"]) if isinstance(rows, list) else "an answer without rows"
 
-    return list((await subgraphs.ask(entity.subgraph, query, variables, check))["rows"])
+    # After a time-out `first` is smaller than it was.
+    rows = (await subgraphs.ask(entity.subgraph, query, variables, check, may_shrink))["rows"]
+    return Page(rows, variables["first"])

@@ -44,31 +44,30 @@ def read_target(name: str | None = None, profiles_dir: Path | None = None) -> Ta
     path = _profiles_file(profiles_dir)
     try:
         profiles = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise TargetError(f"{path} cannot be read: {error}") from None
     try:
         profile = profiles["polyledger"]
         name = name or _render(profile["target"])
-        outputs = profile["outputs"]
-    except (KeyError, TypeError):
+        outputs = dict(profile["outputs"])
+    except (KeyError, TypeError, ValueError):
         raise TargetError(
             f"{path} has no profile polyledger with target and outputs; copy it from the project"
         ) from None
     if name not in outputs:
         raise TargetError(f"there is no target {name!r} in {path}; it has: {', '.join(outputs)}")
+    if not isinstance(outputs[name], dict):
+        raise TargetError(f"target {name!r} in {path} is not a mapping of settings; copy it from the project")
     given = {key: _render(value) if isinstance(value, str) else value for key, value in outputs[name].items()}
     host = str(given.get("host", "localhost"))
-    if host.startswith("chdb:"):
-        # Relative to where dbt works, so that both mean the same folder.
-        host = f"chdb:{project_folder() / host.removeprefix('chdb:')}"
     return Target(
         name=name,
         host=host,
-        port=int(given["port"]) if given.get("port") else None,
+        port=_whole("port", given["port"]) if given.get("port") else None,
         user=str(given.get("user", "default")),
         password=str(given.get("password", "")),
         secure=str(given.get("secure", "false")).lower() in ("true", "1", "yes"),
-        send_receive_timeout=int(given.get("send_receive_timeout", 300)),
+        send_receive_timeout=_whole("send_receive_timeout", given.get("send_receive_timeout", 300)),
         schema=_identifier(str(given.get("schema", "polyledger"))),
         raw_schema=_identifier(os.environ.get("POLYLEDGER_RAW_SCHEMA", "polyledger_raw")),
     )
@@ -102,8 +101,15 @@ def _render(text: str) -> str:
     environment.filters.update(as_number=same, as_bool=same, as_native=same, as_text=same)
     try:
         return environment.from_string(text).render()
-    except jinja2.TemplateError as error:
+    except (jinja2.TemplateError, TypeError, ValueError) as error:
         raise TargetError(f"profiles.yml: {text!r} cannot be rendered: {error}") from None
+
+
+def _whole(name: str, value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise TargetError(f"{name} of the target in profiles.yml must be a whole number, not {value!r}") from None
 
 
 def _identifier(name: str) -> str:

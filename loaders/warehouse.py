@@ -3,7 +3,9 @@
 One Warehouse is one connection; its calls block and must not overlap.
 """
 
-from collections.abc import Iterable, Sequence
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -14,7 +16,7 @@ import jinja2
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from loaders import embedded
-from loaders.entities import Entity
+from loaders.entities import Columns, Entity
 from loaders.target import Target
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,6 +36,9 @@ class WindowState:
     until: datetime
     cursor: str = ""
     state: str = "open"
+
+
+Windows = dict[str, list[WindowState]]  # by scope
 
 
 @dataclass(frozen=True)
@@ -65,18 +70,21 @@ class Warehouse:
         self._client.close()
 
     def create_tables(self) -> None:
-        """Create what is missing of the raw tables; see schema.sql."""
+        """Create what is missing of the raw tables; see schema.sql. Needs no right to create where all are there."""
+        if declared_columns().keys() <= self.tables():
+            return
         for statement in _shared_sql().raw_tables(self.raw).split(";\n"):
             if statement.strip():
                 self.command(statement)
 
     def has_tables(self) -> bool:
         """Whether anything was ever loaded or built here."""
-        found = self.rows(
-            "select count() from system.tables where database = {database:String} and name = 'load_windows'",
-            {"database": self.raw},
-        )
-        return bool(found[0][0])
+        return "load_windows" in self.tables()
+
+    def tables(self) -> set[str]:
+        """Names in the database of the raw tables; none where there is no such database yet."""
+        query = "select name from system.tables where database = {database:String}"
+        return {row[0] for row in self.rows(query, {"database": self.raw})}
 
     def command(self, statement: str, parameters: dict[str, Any] | None = None) -> None:
         """Run a statement without rows. Raises WarehouseError."""
@@ -92,13 +100,12 @@ class Warehouse:
         except ClickHouseError as error:
             raise WarehouseError(_first_line(error)) from None
 
-    def insert(self, entity: Entity, rows: Sequence[tuple[Any, ...]], run_id: str) -> None:
-        """Insert parsed rows of one entity, as one block of native columns."""
-        columns = [field.column for field in entity.fields]
-        types = [field.type for field in entity.fields]
-        self._insert(
-            entity.table, [*columns, "_run_id"], [*types, "LowCardinality(String)"], [(*r, run_id) for r in rows]
-        )
+    def insert(self, entity: Entity, columns: Columns, run_id: str) -> None:
+        """Insert parsed values of one entity, as one block of native columns."""
+        names = [field.column for field in entity.fields]
+        types = [field.kind.type for field in entity.fields]
+        run_ids = [run_id] * len(columns[0])
+        self._insert(entity.table, [*names, "_run_id"], [*types, "LowCardinality(String)"], [*columns, run_ids])
 
     def insert_rejected(self, rejected: Iterable[Rejected], run_id: str) -> None:
         """Keep rows that could not be understood."""
@@ -108,7 +115,7 @@ class Warehouse:
             "rejected_rows",
             ["entity", "row_id", "reason", "raw", "_run_id"],
             [text, "String", "String", "String", text],
-            rows,
+            _columns(rows),
         )
 
     def record(self, windows: Iterable[WindowState]) -> None:
@@ -118,45 +125,79 @@ class Warehouse:
             "load_windows",
             ["entity", "scope", "since", "until", "cursor", "state"],
             [text, "String", moment, moment, "String", text],
-            [(w.entity, w.scope, w.since, w.until, w.cursor, w.state) for w in windows],
+            _columns((w.entity, w.scope, w.since, w.until, w.cursor, w.state) for w in windows),
         )
 
-    def windows(self, entity: str, scope: str) -> list[WindowState]:
-        """What is remembered of an entity under a filter, the newest word on each window."""
+    def windows(self, entity: str) -> Windows:
+        """What is remembered of an entity by filter, the newest word on each window."""
         found = self.rows(
             f"""
-            select since, until, argMax(cursor, updated_at), argMax(state, updated_at)
+            select scope, since, until, argMax(cursor, updated_at), argMax(state, updated_at)
             from {self.raw}.load_windows
-            where entity = {{entity:String}} and scope = {{scope:String}}
-            group by since, until
-            order by since, until
+            where entity = {{entity:String}} and state != 'not_found'
+            group by scope, since, until
+            order by scope, since, until
             """,
-            {"entity": entity, "scope": scope},
+            {"entity": entity},
         )
-        return [
-            WindowState(entity, scope, since.replace(tzinfo=UTC), until.replace(tzinfo=UTC), cursor, state)
-            for since, until, cursor, state in found
-        ]
+        windows: Windows = {}
+        for scope, since, until, cursor, state in found:
+            window = WindowState(entity, scope, since.replace(tzinfo=UTC), until.replace(tzinfo=UTC), cursor, state)
+            windows.setdefault(scope, []).append(window)
+        return windows
 
-    def _insert(self, table: str, columns: list[str], types: list[str], rows: Sequence[tuple[Any, ...]]) -> None:
-        if not rows:
+    def _insert(self, table: str, names: list[str], types: list[str], columns: Columns) -> None:
+        if not columns or not columns[0]:
             return
         try:
             self._client.insert(
                 table,
-                [list(column) for column in zip(*rows, strict=True)],
+                columns,
                 database=self.raw,
-                column_names=columns,
+                column_names=names,
                 column_type_names=types,
                 column_oriented=True,
             )
         except ClickHouseError as error:
-            raise WarehouseError(f"{len(rows):,} rows for {table} were refused: {_first_line(error)}") from None
+            raise WarehouseError(f"{len(columns[0]):,} rows for {table} were refused: {_first_line(error)}") from None
+
+
+def _columns(rows: Iterable[tuple[Any, ...]]) -> Columns:
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def condition_of_question(neg_risk_event_id: str, question: str) -> str:
     """The SQL expression of a neg-risk question's condition, as the models have it too."""
     return str(_shared_sql().condition_of_question(neg_risk_event_id, question))
+
+
+@contextlib.contextmanager
+def opened(target: Target, wait: float = 0) -> Iterator[Warehouse]:
+    """A connection that lets others have the embedded folder afterwards. Raises as Warehouse does."""
+    path = embedded.folder(target.host)
+    try:
+        if path is not None:
+            embedded.hold(path, wait)
+        warehouse = Warehouse(target)
+        try:
+            yield warehouse
+        finally:
+            warehouse.close()
+    finally:
+        if path is not None:
+            embedded.release(path)
+
+
+def declared_columns() -> dict[str, dict[str, str]]:
+    """The raw tables as schema.sql declares them: table to column to type."""
+    found: dict[str, dict[str, str]] = {}
+    for statement in _shared_sql().raw_tables("raw").split(";\n"):
+        table = re.search(r"create table if not exists raw\.(\w+) \((.*)\n\) engine", statement, re.DOTALL)
+        if table:
+            # A column begins a line, and every column has a comment.
+            columns = re.findall(r"^ {4}(\w+) (.+?) *(?: alias | default | comment |$)", table[2], re.MULTILINE)
+            found[table[1]] = dict(columns)
+    return found
 
 
 def _shared_sql() -> Any:

@@ -404,7 +404,8 @@ class Goldsky:
     A row may have a `_block`, the block from which it exists; it is not served. Of two rows of one id the later one
     wins, and the earlier stays visible to queries pinned before its `_block`. Rows are not copied: to change one while
     the server runs, `put` a new one. `head` is the unix time of the newest block (default: the largest timestamp
-    among the rows), `latency` the seconds every answer takes, `token` what a request must bear, if anything.
+    among the rows), `latency` the seconds every answer takes, `token` what a request must bear, if anything,
+    `allowance` the requests answered in any ten seconds, if that is limited; more are refused with 429.
     """
 
     def __init__(
@@ -417,6 +418,7 @@ class Goldsky:
         faults: Faults | None = None,
         latency: float = 0.0,
         token: str | None = None,
+        allowance: int | None = None,
     ) -> None:
         self.host = host
         self.port = port
@@ -424,6 +426,8 @@ class Goldsky:
         self.faults = faults or Faults(0.0)
         self.latency = latency
         self.token = token
+        self.allowance = allowance
+        self.granted: deque[float] = deque()  # when, in the last ten seconds
         self.base_url = ""  # known once started
         self.requests: list[Request] = []
         self.started_at = int(time.time())
@@ -484,6 +488,19 @@ class Goldsky:
             del self.requests[:-REQUESTS_KEPT]
         return reply
 
+    def grant(self) -> bool:
+        """Whether the allowance admits one more request now."""
+        if self.allowance is None:
+            return True
+        with self.lock:
+            now = time.monotonic()
+            while self.granted and self.granted[0] < now - 10:
+                self.granted.popleft()
+            if len(self.granted) >= self.allowance:
+                return False
+            self.granted.append(now)
+            return True
+
     def reply_noting(self, asked: Request, authorization: str | None, body: bytes) -> Reply:
         """Answer one request, and fill in what was asked."""
         if self.token is not None and authorization != f"Bearer {self.token}":
@@ -499,6 +516,9 @@ class Goldsky:
         selected = operation.selection_set.selections if operation else ()
         asked.fields = [node.name.value for node in selected if isinstance(node, FieldNode)]
 
+        if not self.grant():
+            asked.fault = "429"
+            return Reply(429, ALLOWANCE.encode(), "text/plain")
         fault = self.faults.take()
         if fault == "ok":
             return as_json(self.answer_noting(asked, prepared, operation))

@@ -153,9 +153,7 @@ def test_a_plain_client_reads_null_where_a_value_is_unknown(loaded: Desk) -> Non
                 column,
             )
     for mart in MARTS:
-        types = loaded.rows(
-            f"select name, type from system.columns where database = 'polyledger' and table = '{mart}'"
-        )
+        types = loaded.rows(f"select name, type from system.columns where database = 'polyledger' and table = '{mart}'")
         for name, kind in types:
             if kind in ("String", "Nullable(String)"):
                 assert loaded.rows(f"select countIf({name} in ('', '0x')) from polyledger.{mart}") == [(0,)], (
