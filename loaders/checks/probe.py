@@ -21,7 +21,7 @@ from loaders.subgraph import Settings
 
 META = "{ _meta { block { number timestamp } hasIndexingErrors } }"
 LONGEST_TIMEOUT = 15.0  # seconds; whoever asks before a run wants to know soon
-TRIES = 3  # of a question, where the endpoint was only busy
+TRIES = 5  # of a question, where the endpoint was only busy
 PAUSE = 1.0  # seconds between them
 BURST = 10  # requests at most
 BURST_SECONDS = 2.0  # as many requests as the configured rate has in this time

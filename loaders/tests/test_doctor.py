@@ -239,9 +239,7 @@ def test_refused_requests_are_counted(at: Desk, endpoint: Endpoint) -> None:
 def test_the_burst_is_smaller_where_the_rate_is_low(at: Desk, endpoint: Endpoint, monkeypatch: Any) -> None:
     monkeypatch.setenv("GOLDSKY_REQUESTS_PER_SECOND", "8")
     monkeypatch.setattr(probe, "BURST_SECONDS", 0.5)
-    began = time.monotonic()
     assert "4 requests at the configured 8/s" in examine()["limit"].found
-    assert time.monotonic() - began > 9 / 8
 
 
 def test_trouble_that_passes_is_no_failure(at: Desk, endpoint: Endpoint) -> None:
