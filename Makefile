@@ -7,12 +7,12 @@ INSTALLED := $(VENV)/installed
 .PHONY: demo test check loader-tests build-twice lock clean
 .DEFAULT_GOAL := test
 
-# The lock holds every version with its hashes; the build backend is in it, so nothing unpinned is fetched.
+# The lock holds every version with its hashes, dependencies and the build backend too: nothing else is fetched.
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "error: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

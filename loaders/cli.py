@@ -23,7 +23,8 @@ from loaders.checks import doctor, status_view, verify
 from loaders.embedded import WarehouseBusy, folder
 from loaders.loading import Landing, Result, batch_rows
 from loaders.progress import Progress
-from loaders.subgraph import SettingError, Settings, SubgraphError, Subgraphs, WrongEndpointError
+from loaders.runs import RunRecord, progress_file
+from loaders.subgraph import Counts, SettingError, Settings, SubgraphError, Subgraphs, WrongEndpointError
 from loaders.target import Target, TargetError, read_target
 from loaders.warehouse import Warehouse, WarehouseError, opened
 
@@ -263,29 +264,40 @@ def _run(
 ) -> None:
     """Connect both ends, do the work, report; exits with the code of the contract."""
     settings, batch_size = Settings.from_environment(), batch_rows()
-    started = time.monotonic()
-    with _warehouse(read_target(target, profiles_dir), wait) as warehouse:
+    started, where = time.monotonic(), read_target(target, profiles_dir)
+    path = folder(where.host)
+    with _warehouse(where, wait) as warehouse:
         warehouse.create_tables()
-        result = Result()
+        result, counts = Result(), Counts()
         landing = Landing(warehouse, result, batch_size)
+        record = RunRecord(warehouse, landing.run_id, result, counts)
 
-        async def main() -> Subgraphs:
+        async def main() -> None:
             task = asyncio.current_task()
             if task is not None:
                 asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+            landing.beat = lambda: record.say("running")
             # Interrupted or failed: leaving the landing, what is in hand is landed and recorded all the same.
-            async with Subgraphs(settings) as subgraphs, landing:
-                with Progress(subgraphs.counts, quiet=as_json) as progress:
-                    await work(Run(subgraphs, warehouse, landing, progress))
-                return subgraphs
+            async with Subgraphs(settings, counts) as subgraphs, landing:
+                with Progress(counts, quiet=as_json) as progress:
+                    told = path.with_name(path.name + ".progress.json") if path else None
+                    async with progress_file(told, lambda: _figures(record, result, subgraphs, progress)):
+                        await work(Run(subgraphs, warehouse, landing, progress))
 
+        state = "failed"
+        record.say("running")
         try:
-            counts = asyncio.run(main()).counts
+            asyncio.run(main())
+            code = INCOMPLETE if result.open_windows or sum(result.rejected.values()) else DONE
+            state = "incomplete" if code else "done"
         except (asyncio.CancelledError, KeyboardInterrupt):
+            state = "stopped"
             errors.print("stopped; what had arrived is landed. Run the same command again to continue.")
             raise typer.Exit(FAILED) from None
+        finally:
+            with contextlib.suppress(WarehouseError):  # it may be what failed
+                record.say(state)
     seconds = time.monotonic() - started
-    code = INCOMPLETE if result.open_windows or sum(result.rejected.values()) else DONE
     if as_json:
         report = {
             "run_id": landing.run_id,
@@ -304,6 +316,24 @@ def _run(
     else:
         _print_result(result, seconds, f"{counts.requests:,} requests, {counts.retries:,} retried", warehouse.raw)
     raise typer.Exit(code)
+
+
+def _figures(record: RunRecord, result: Result, subgraphs: Subgraphs, progress: Progress) -> dict[str, Any]:
+    """How far the run is, for `status`."""
+    counts, elapsed = subgraphs.counts, max((datetime.now(UTC) - record.started_at).total_seconds(), 1e-9)
+    return {
+        "run_id": record.run_id,
+        "command": record.command,
+        "pid": os.getpid(),
+        "started_at": record.started_at.timestamp(),
+        "entities": progress.figures(),
+        "requests": counts.requests,
+        "retries": counts.retries,
+        "refused": counts.refused,
+        "requests_per_second": counts.requests / elapsed,
+        "limit_per_second": subgraphs.pace.rate,
+        "rejected": sum(result.rejected.values()),
+    }
 
 
 def _print_result(result: Result, seconds: float, asked: str, raw: str) -> None:

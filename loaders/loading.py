@@ -10,17 +10,19 @@ import os
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain
 from typing import Any
 
 from loaders.entities import Columns, Entity, Row
 from loaders.subgraph import Filter, Head, SettingError
-from loaders.warehouse import Rejected, Warehouse, WarehouseError, WindowState
+from loaders.warehouse import Rejected, Warehouse, WindowState
 
 BATCH_SECONDS = 5.0  # a batch is landed after this time even if it is small
+BEAT_SECONDS = 30.0  # between signs of life
 QUEUED_PAGES = 32  # that may wait while a batch is inserted
 
 
@@ -73,7 +75,9 @@ class Landing:
         self._windows: dict[tuple[str, str, datetime, datetime], WindowState] = {}
         self._held = 0
         self._held_since = time.monotonic()
+        self._next_beat = time.monotonic() + BEAT_SECONDS
         self._failure: Exception | None = None
+        self.beat: Callable[[], None] = lambda: None  # called now and then between inserts: a sign of life
 
     async def __aenter__(self) -> "Landing":
         self._writer = asyncio.create_task(self._write())
@@ -105,17 +109,21 @@ class Landing:
     async def _write(self) -> None:
         coming = asyncio.create_task(self._queue.get())
         while True:
-            wait = max(self._held_since + BATCH_SECONDS - time.monotonic(), 0) if self._held else None
-            await asyncio.wait({coming}, timeout=wait)
+            due = self._held_since + BATCH_SECONDS if self._held else self._next_beat
+            await asyncio.wait({coming}, timeout=max(min(due, self._next_beat) - time.monotonic(), 0))
+            if time.monotonic() >= self._next_beat:
+                self._next_beat = time.monotonic() + BEAT_SECONDS
+                await self._try(self.beat)
             if not coming.done():
-                await self._land()
+                if self._held and time.monotonic() >= due:
+                    await self._land()
                 continue
             delivery = coming.result()
             if delivery is None:
                 await self._land()
                 return
             coming = asyncio.create_task(self._queue.get())
-            self._take(delivery)
+            await self._try(partial(self._take, delivery))
             if delivery.landed or self._held >= self._batch_size:
                 await self._land()
             if delivery.landed:
@@ -136,15 +144,17 @@ class Landing:
         self._held += len(delivery.rows) + len(delivery.states)
 
     async def _land(self) -> None:
-        """Insert in a thread, so that pages go on arriving. After a failure nothing more is landed or remembered."""
+        await self._try(self._insert)
+        self._rows, self._rejected, self._windows, self._held = {}, [], {}, 0
+
+    async def _try(self, work: Callable[[], None]) -> None:
+        """Work in a thread, so that pages go on arriving. After a failure nothing more is landed or remembered."""
         if self._failure:
-            self._forget()
             return
         try:
-            await asyncio.to_thread(self._insert)
-        except (WarehouseError, OSError) as error:
+            await asyncio.to_thread(work)
+        except Exception as error:  # whatever it is: it is raised where pages come from, and stops the load
             self._failure = error
-        self._forget()
 
     def _insert(self) -> None:
         for entity, pages in self._rows.values():
@@ -156,9 +166,6 @@ class Landing:
             self.result.rejected[rejected.entity] += 1
         # Last, and only now: what is remembered is landed.
         self.warehouse.record(self._windows.values())
-
-    def _forget(self) -> None:
-        self._rows, self._rejected, self._windows, self._held = {}, [], {}, 0
 
 
 def batch_rows() -> int:

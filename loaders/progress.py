@@ -62,6 +62,19 @@ class Progress:
         self._task(name)
         return lambda rows: self._count(name, rows)
 
+    def figures(self) -> dict[str, dict[str, float | None]]:
+        """By entity: rows, rows a second, the part that is done (0 to 1) and seconds left, where an end is known."""
+        elapsed = max(time.monotonic() - self._started, 1e-9)
+        return {
+            name: {
+                "rows": self._rows.get(name, 0),
+                "rows_per_second": self._rows.get(name, 0) / elapsed,
+                "done": task.completed / task.total if task.total else None,
+                "seconds_left": task.time_remaining if task.total else None,
+            }
+            for name, task in ((name, self._bars.tasks[self._index(number)]) for name, number in self._tasks.items())
+        }
+
     def _task(self, name: str) -> TaskID:
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=None, rows=0, rate=0.0)

@@ -126,9 +126,9 @@ class Head:
 class Subgraphs:
     """One client for all subgraphs of an endpoint: one budget of requests, retries, and a check of each answer."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, counts: Counts | None = None) -> None:
         self.settings = settings
-        self.counts = Counts()
+        self.counts = counts or Counts()
         headers = {"user-agent": f"polyledger/{__version__}"}
         if settings.token:
             headers["authorization"] = f"Bearer {settings.token}"

@@ -128,6 +128,11 @@ class Warehouse:
             _columns((w.entity, w.scope, w.since, w.until, w.cursor, w.state) for w in windows),
         )
 
+    def record_run(self, figures: dict[str, Any]) -> None:
+        """Add a row to load_runs, given by column."""
+        types = declared_columns()["load_runs"]
+        self._insert("load_runs", list(figures), [types[name] for name in figures], [[v] for v in figures.values()])
+
     def windows(self, entity: str) -> Windows:
         """What is remembered of an entity by filter, the newest word on each window."""
         found = self.rows(

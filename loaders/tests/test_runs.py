@@ -1,0 +1,56 @@
+"""The record of a run, and what others see of it while it lasts."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from loaders.standin.goldsky import Faults, Goldsky
+from loaders.standin.world import World, simulate
+from loaders.tests.conftest import PROJECT, Desk
+from loaders.tests.test_command import call
+
+RUNS = """
+    select command, argMax(state, updated_at), argMax(rows, updated_at), argMax(requests, updated_at)
+    from polyledger_raw.load_runs group by run_id, command order by min(started_at)
+"""
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return simulate(5, steps=150)
+
+
+def test_each_run_is_recorded_with_its_end(desk: Desk, world: World) -> None:
+    with Goldsky(world.entities, head=world.until) as endpoint:
+        desk.base_url = endpoint.base_url
+        call(desk, "load", "fills")
+        landed = len(world.entities["OrderFilledEvent"]) + len(world.entities["FeeRefundedEntity"])
+        asked = len(endpoint.requests)
+        endpoint.faults = Faults(1.0, ("502",), first=1)
+        call(desk, "load", "activity", code=3)
+        call(desk, "load", "payouts", "--all", code=3)
+    assert desk.rows(RUNS)[0] == ("load fills", "done", landed, asked)
+    assert [row[:2] for row in desk.rows(RUNS)[1:]] == [("load activity", "incomplete"), ("load payouts", "incomplete")]
+
+
+def test_a_load_is_seen_while_it_lasts_and_its_end_is_told(desk: Desk, world: World) -> None:
+    with Goldsky(world.entities, head=world.until, latency=0.5) as endpoint:
+        desk.base_url = endpoint.base_url
+        words = [sys.executable, "-m", "loaders.cli", "load", "fills"]
+        environment = desk.environment(GOLDSKY_REQUESTS_PER_SECOND="0.5")
+        load = subprocess.Popen(words, env=environment, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        progress = desk.data.with_name(desk.data.name + ".progress.json")
+        try:
+            while not progress.exists():
+                assert load.poll() is None, load.communicate()
+            seen = json.loads(desk.polyledger("status", "--json").stdout)
+        finally:
+            load.send_signal(signal.SIGTERM)
+            load.communicate(timeout=60)
+    assert seen["state"] == "loading"
+    assert seen["progress"]["command"] == "load fills" and seen["progress"]["pid"] == load.pid
+    assert not progress.exists()
+    assert desk.rows(RUNS)[0][:2] == ("load fills", "stopped")
