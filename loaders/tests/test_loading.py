@@ -174,7 +174,7 @@ def test_a_range_is_loaded_once_and_its_neighbours_fit(desk: Desk) -> None:
         call(desk, "load", "fills", *span(3, 4))
         assert asked(endpoint) == []
         call(desk, "load", "fills", *span(1, 6))
-        assert [(int(a["since"]) - NEW_YEAR) // DAY for a in asked(endpoint)] == [1, 4]
+        assert sorted((int(a["since"]) - NEW_YEAR) // DAY for a in asked(endpoint)) == [1, 4]
     assert landed(desk) == ids(rows[2:12])
     assert desk.rows("select count() from polyledger_raw.order_filled_events") == [(10,)]
 
