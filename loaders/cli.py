@@ -337,16 +337,18 @@ def _figures(record: RunRecord, result: Result, subgraphs: Subgraphs, progress: 
 
 
 def _print_result(result: Result, seconds: float, asked: str, raw: str) -> None:
+    out = Console(highlight=False, markup=False)
+    out.soft_wrap = not out.is_terminal  # words stay whole for people, lines stay whole for programs
     landed = ", ".join(f"{count:,} {name}" for name, count in result.rows.items() if count) or "nothing new"
-    typer.echo(f"landed {landed} in {seconds:.1f} s ({asked})")
+    out.print(f"landed {landed} in {seconds:.1f} s ({asked})")
     for note in result.notes:
-        typer.echo(f"note: {note}")
+        out.print(f"note: {note}")
     for name, count in result.rejected.items():
-        typer.echo(
+        out.print(
             f"kept aside: {count:,} rows of {name} could not be understood; see {raw}.rejected_rows for the reasons"
         )
     for sentence in result.open_windows:
-        typer.echo(f"open: {sentence}. Run the same command again to continue.")
+        out.print(f"open: {sentence}. Run the same command again to continue.")
 
 
 def _peek(

@@ -21,7 +21,8 @@ from loaders.warehouse import Warehouse
 
 RUN_PREFIX = "demo-"  # of _run_id, so that the demo knows its own rows
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False)
+console.soft_wrap = not console.is_terminal  # words stay whole for people, lines stay whole for programs
 
 
 class DemoError(Exception):
@@ -150,15 +151,23 @@ def _show(target: Target, simulated: bool, seconds: float) -> None:
         table.add_row(*map(_cell, row))
     console.print(table)
     warehouse.close()
+    activate = "" if "VIRTUAL_ENV" in os.environ else f"  . {_short(Path(sys.executable).parent)}/activate\n"
     console.print(
         f"\nDone in {seconds:.0f} s. What to try next:\n"
-        "  dbt show --inline \"select * from {{ ref('fct_wallet_pnl') }} order by settled_pnl_usdc\"\n"
-        "  dbt test                                     every claim about these numbers, checked again\n"
-        "  POLYLEDGER_DATA=.polyledger-live polyledger load fills --since 2025-01-01 --until 2025-01-02\n"
-        "                                               the same from Goldsky's public endpoint, real rows\n",
+        f"{activate}"
+        "  dbt test\n"
+        "  dbt show --inline \"select * from {{ ref('fct_wallet_pnl') }}\"\n"
+        "  polyledger status\n"
+        "Real rows, from Goldsky's public endpoint, in a folder of their own:\n"
+        "  export POLYLEDGER_DATA=.polyledger-live\n"
+        "  polyledger load fills --since 2025-01-01 --until 2025-01-01T01:00:00\n",
         markup=False,
-        soft_wrap=True,
     )
+
+
+def _short(path: Path) -> Path:
+    """The path from here where it is below, else as it is."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _cell(value: object) -> str:
