@@ -38,7 +38,7 @@ def run(recording: Path | None, target: Target, profiles_dir: Path | None) -> in
     source = (
         f"the recording {recording.name}" if recording else "a simulated world (no wallet and no market in it is real)"
     )
-    started = time.monotonic()
+    started, code = time.monotonic(), 0
     with Goldsky(entities, head=until - 1) as endpoint:
         console.print(f"Serving {source} on {endpoint.base_url}, like Goldsky would.\n")
         environment = {name: value for name, value in os.environ.items() if name != "GOLDSKY_API_TOKEN"} | {
@@ -57,6 +57,7 @@ def run(recording: Path | None, target: Target, profiles_dir: Path | None) -> in
             done = subprocess.run([sys.executable, "-m", "loaders.cli", *words, *folder], env=environment, check=False)
             if done.returncode not in (0, 3):
                 return done.returncode
+            code = max(code, done.returncode)  # rows kept aside are told at the end too
         console.print("\n$ dbt build", style="bold")
         built = subprocess.run(
             [sys.executable, "-m", "dbt.cli.main", "build", *folder],
@@ -71,7 +72,7 @@ def run(recording: Path | None, target: Target, profiles_dir: Path | None) -> in
         if built.returncode:
             return 1
     _show(target, recording is None, time.monotonic() - started)
-    return 0
+    return code
 
 
 def _rows(recording: Path | None) -> tuple[dict[str, list[Row]], int, int]:
@@ -85,10 +86,10 @@ def _rows(recording: Path | None) -> tuple[dict[str, list[Row]], int, int]:
         raise DemoError(f"--recording {recording} cannot be read: {error}") from None
     except ValueError as error:
         raise DemoError(str(error)) from None
-    stamps = [
-        int(row["timestamp"]) for rows in entities.values() for row in rows if str(row.get("timestamp", "")).isdigit()
-    ]
-    return entities, min(stamps, default=0), max(stamps, default=0) + 1
+    texts = [str(row.get("timestamp", "")) for rows in entities.values() for row in rows]
+    # A stamp beyond 32 bits is damaged: the loaders will say so, it is no range. Without events any moment will do.
+    stamps = [int(text) for text in texts if text.isdecimal() and int(text) < 2**32] or [1_700_000_000]
+    return entities, min(stamps), max(stamps) + 1
 
 
 def _start_empty(target: Target) -> None:

@@ -235,6 +235,11 @@ def _check_conversion(row: Row) -> str | None:
     return None
 
 
+def _check_event(row: Row) -> str | None:
+    # A question's index is one byte of its id.
+    return "questionCount is above 256" if int(row["questionCount"]) > 256 else None
+
+
 def _check_condition(row: Row) -> str | None:
     if row["payoutNumerators"] and len(row["payoutNumerators"]) != len(row["positionIds"]):
         return "payoutNumerators and positionIds differ in length"
@@ -356,6 +361,7 @@ NEG_RISK_EVENTS = Entity(
     many="negRiskEvents",
     table="neg_risk_events",
     fields=_fields(("id", HASH), ("questionCount", UINT32)),
+    check=_check_event,
 )
 USER_POSITIONS = Entity(
     name="UserPosition",

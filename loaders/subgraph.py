@@ -151,10 +151,10 @@ class Subgraphs:
             subgraph, query, {}, lambda data: None if isinstance(data.get("_meta"), dict) else "an answer without _meta"
         )
         meta = data["_meta"]
-        block = meta.get("block") or {}
+        block = meta["block"] if isinstance(meta.get("block"), dict) else {}
         return Head(
-            number=int(block.get("number") or 0),
-            time=int(block["timestamp"]) if block.get("timestamp") else None,
+            number=_whole(block.get("number")) or 0,
+            time=_whole(block.get("timestamp")),
             has_indexing_errors=bool(meta.get("hasIndexingErrors")),
         )
 
@@ -195,7 +195,7 @@ class Subgraphs:
                 # Half of the pause is chance, so that parallel requests do not come back all at once.
                 backoff = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1)
                 await asyncio.sleep(max(pause, backoff))
-        raise SubgraphError(f"{url} was asked {TRIES} times for {_short(variables)}; last came {problem}")
+        raise SubgraphError(f"{url} was asked {TRIES} times{_short(variables)}; last came {problem}")
 
     async def _post(self, url: str, query: str, variables: Row) -> tuple[Row | None, str, float]:
         """One try: (data, "", 0), or (None, what came back, seconds that the endpoint asks to wait)."""
@@ -226,6 +226,12 @@ class Subgraphs:
         return answer["data"], "", 0
 
 
+def _whole(value: Any) -> int | None:
+    """A positive number of 32 bits (a block, unix seconds), else None: told wrongly is as good as not told."""
+    text = str(value)
+    return int(text) if text.isdecimal() and 0 < int(text) < 2**32 else None
+
+
 def _is_overload(problem: str) -> bool:
     """Whether an answer (or none) says that less should be asked."""
     return problem.startswith("HTTP 5") or any(word in problem.lower() for word in ("timeout", "timed out", "overload"))
@@ -240,7 +246,7 @@ def _retry_after(response: httpx.Response) -> float:
 
 def _short(variables: Row) -> str:
     text = json.dumps({key: value for key, value in variables.items() if key != "first"})
-    return text if len(text) <= 200 else f"{text[:200]}..."
+    return "" if not variables else f" for {text}" if len(text) <= 200 else f" for {text[:200]}..."
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,21 @@ UNIT_BREAKS = (
         f"{INTERMEDIATE}/int_markets.sql",
         "    from questions\n",
         "    from questions\n    where false\n",
-        "a_market_is_listed_by_an_exchange_or_is_a_question",
+        "a_market_is_listed_or_traded_on_an_exchange_or_is_a_question",
+    ),
+    unit(
+        "a condition with fills is a market",
+        f"{INTERMEDIATE}/int_markets.sql",
+        "    inner join traded on tokens.token_id = traded.token_id\n",
+        "    inner join traded on tokens.token_id = traded.token_id\n    where false\n",
+        "a_market_is_listed_or_traded_on_an_exchange_or_is_a_question",
+    ),
+    unit(
+        "shares of an unknown outcome are not shown as none",
+        f"{MARTS}/fct_realized_pnl_by_market.sql",
+        "if(has_unknown_outcome, [], [open_shares_0, open_shares_1])",
+        "[open_shares_0, open_shares_1]",
+        "fills_of_unknown_tokens_are_in_no_market",
     ),
     unit(
         "a question's condition comes from the adapter's address",
@@ -831,10 +845,8 @@ BAD_ROWS = {
             "sums_to_vw_resolutions_truth_payouts__1__1e_17",
         ),
     ),
-    "a condition with three outcomes": (
-        condition(13, "[75, 76, 77]", "['1', '0', '0']", 1),
-        ("in_range_int_tokens_1__outcome_index",),
-    ),
+    "a condition with three outcomes": (condition(13, "[75, 76, 77]", "['1', '0', '0']", 1), ()),
+    "a fill of a third outcome": (fill(11, taker_asset_id="77"), ("in_range_int_fills_1__outcome_index",)),
 }
 
 

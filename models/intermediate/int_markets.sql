@@ -4,8 +4,17 @@ with registered as (select * from {{ ref('stg_goldsky__registered_tokens') }}),
 
 questions as (select * from {{ ref('int_neg_risk_questions') }}),
 
+fills as (select * from {{ ref('stg_goldsky__order_fills') }}),
+
+tokens as (select * from {{ ref('int_tokens') }}),
+
+traded as (
+    select distinct if(given_asset_id = 0, received_asset_id, given_asset_id) as token_id
+    from fills
+),
+
 -- Other projects use the same contract with collateral of their own. A condition is Polymarket's when an exchange
--- lists one of its tokens, or when it is a question of a neg-risk event.
+-- lists or has traded one of its tokens, or when it is a question of a neg-risk event.
 listed as (
     select
         condition_id,
@@ -16,6 +25,12 @@ listed as (
         condition_id,
         true as is_neg_risk
     from questions
+    union all
+    select
+        tokens.condition_id as condition_id,
+        false as is_neg_risk
+    from tokens
+    inner join traded on tokens.token_id = traded.token_id
 ),
 
 markets as (

@@ -13,6 +13,7 @@ positions as (
         sum(fee_value_usdc) as fees_usdc,
         sum(paid_in_usdc) as paid_in_usdc,
         sum(delta_usdc) as cash_usdc,
+        toBool(countIf(outcome_index is null) > 0) as has_unknown_outcome,
         sumIf(delta_shares, outcome_index = 0) as open_shares_0,
         sumIf(delta_shares, outcome_index = 1) as open_shares_1,
         min(happened_at) as first_at,

@@ -11,7 +11,7 @@ markets as (
         fill_count,
         volume_usdc,
         cash_usdc,
-        [open_shares_0, open_shares_1] as open_shares,
+        if(has_unknown_outcome, [], [open_shares_0, open_shares_1]) as open_shares,
         settlement_usdc,
         settled_pnl_usdc,
         cast(null, 'Nullable(Decimal(38, 6))') as realized_pnl_usdc,
