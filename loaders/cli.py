@@ -157,8 +157,8 @@ def load_payouts(
             )
         if unknown["MarketData"]:
             run.landing.result.notes.append(
-                f"{unknown['MarketData']:,} tokens are registered on no exchange; fills of such a token have no "
-                "condition, and activity in such a condition is not counted as Polymarket's"
+                f"{unknown['MarketData']:,} tokens are registered on no exchange; activity in their conditions is not "
+                "counted as Polymarket's, unless fills are landed there"
             )
 
     if dry_run:

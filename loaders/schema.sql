@@ -146,7 +146,7 @@ create table if not exists {{ database }}.load_windows (
     since DateTime('UTC') comment 'First second of the window',
     until DateTime('UTC') comment 'End of the window, exclusive',
     cursor String comment 'Last row landed, as timestamp:id or id; empty before the first',
-    state LowCardinality(String) comment 'open, complete, or not_found (asked for by id, unknown to the subgraph)',
+    state LowCardinality(String) comment 'open, complete, split (its parts count instead), or not_found (an id unknown to the subgraph)',
     updated_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this was recorded; the newest counts'
 ) engine = ReplacingMergeTree(updated_at)
 order by (entity, scope, since, until)
