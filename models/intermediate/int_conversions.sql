@@ -60,6 +60,8 @@ legs as (
         priced.question as question,
         neg_risk_questions.condition_id as condition_id,
         toUInt8(priced.is_no) as outcome_index,
+        toUInt16(priced.n) as question_count,
+        toUInt16(priced.no_count) as no_count,
         if(priced.is_no, -priced.shares, priced.shares) as delta_shares,
         reinterpret(
             toInt128(intDiv(nths_to_here * units, n) - intDiv(nths_before * units, n)), 'Decimal(38, 6)'

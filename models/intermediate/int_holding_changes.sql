@@ -6,57 +6,72 @@ set_events as (select * from {{ ref('int_set_events') }}),
 
 conversions as (select * from {{ ref('int_conversions') }}),
 
--- Order of events: time, transaction, kind, log index where known, id.
+-- Fills keep their order hash instead of a text id: there are hundreds of millions of them.
 changes as (
     select
-        wallet,
-        condition_id,
-        outcome_index,
-        happened_at,
-        transaction_hash,
-        1 as kind,
-        log_index,
-        set_event_id as event_id,
-        delta_shares
-    from set_events
-    where event_type = 'split'
-    union all
-    select
-        wallet,
-        condition_id,
-        outcome_index,
+        'fill' as event_type,
+        if(is_taker, 3, 2) as kind,
         filled_at as happened_at,
         transaction_hash,
-        if(is_taker, 3, 2) as kind,
         null as log_index,
-        order_hash as event_id,
-        delta_shares
+        order_hash,
+        '' as source_id,
+        toUInt16(0) as leg,
+        wallet,
+        condition_id,
+        token_id as fill_token_id,
+        outcome_index,
+        if(is_buy, shares, -shares) as gross_shares,
+        delta_shares,
+        delta_usdc,
+        usdc as volume_usdc,
+        fee_value_usdc,
+        if(is_buy, usdc, toDecimal128(0, 6)) as paid_in_usdc,
+        false as carries_cost
     from fills
-    where condition_id is not null and outcome_index is not null
     union all
     select
-        wallet,
-        condition_id,
-        outcome_index,
+        event_type,
+        if(event_type = 'split', 1, 4) as kind,
         happened_at,
         transaction_hash,
-        4 as kind,
         log_index,
-        set_event_id as event_id,
-        delta_shares
+        toFixedString('', 32) as order_hash,
+        set_event_id as source_id,
+        toUInt16(set_events.outcome_index) as leg,
+        wallet,
+        toNullable(condition_id) as condition_id,
+        toUInt256(0) as fill_token_id,
+        toNullable(outcome_index) as outcome_index,
+        delta_shares as gross_shares,
+        delta_shares,
+        delta_usdc,
+        toDecimal128(0, 6) as volume_usdc,
+        toDecimal128(0, 6) as fee_value_usdc,
+        greatest(-delta_usdc, toDecimal128(0, 6)) as paid_in_usdc,
+        false as carries_cost
     from set_events
-    where event_type = 'merge'
     union all
     select
-        wallet,
-        condition_id,
-        outcome_index,
+        'conversion' as event_type,
+        5 as kind,
         happened_at,
         transaction_hash,
-        5 as kind,
         log_index,
-        conversion_id as event_id,
-        delta_shares
+        toFixedString('', 32) as order_hash,
+        conversion_id as source_id,
+        question as leg,
+        wallet,
+        toNullable(condition_id) as condition_id,
+        toUInt256(0) as fill_token_id,
+        toNullable(outcome_index) as outcome_index,
+        delta_shares as gross_shares,
+        delta_shares,
+        delta_usdc,
+        toDecimal128(0, 6) as volume_usdc,
+        toDecimal128(0, 6) as fee_value_usdc,
+        toDecimal128(0, 6) as paid_in_usdc,
+        no_count < question_count as carries_cost
     from conversions
 )
 

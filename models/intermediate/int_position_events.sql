@@ -1,72 +1,22 @@
 {{ config(materialized='view') }}
 
-with fills as (select * from {{ ref('int_fills') }}),
-
-set_events as (select * from {{ ref('int_set_events') }}),
-
-conversions as (select * from {{ ref('int_conversions') }}),
+with changes as (select * from {{ ref('int_holding_changes') }}),
 
 redemptions as (select * from {{ ref('int_redemptions') }}),
 
--- Fills keep their order hash instead of a text id: there are hundreds of millions of them.
+-- A redemption of nothing changes nothing; Polymarket's own record has to be told of it all the same.
 events as (
-    select
-        'fill' as event_type,
-        '' as source_id,
-        order_hash,
-        filled_at as happened_at,
-        transaction_hash,
-        wallet,
-        condition_id,
-        token_id as fill_token_id,
-        outcome_index,
-        delta_shares,
-        delta_usdc,
-        usdc as volume_usdc,
-        fee_value_usdc,
-        if(is_buy, usdc, toDecimal128(0, 6)) as paid_in_usdc
-    from fills
-    union all
-    select
-        event_type,
-        concat(set_event_id, '-', toString(set_events.outcome_index)) as source_id,
-        toFixedString('', 32) as order_hash,
-        happened_at,
-        transaction_hash,
-        wallet,
-        toNullable(condition_id) as condition_id,
-        toUInt256(0) as fill_token_id,
-        toNullable(outcome_index) as outcome_index,
-        delta_shares,
-        delta_usdc,
-        toDecimal128(0, 6) as volume_usdc,
-        toDecimal128(0, 6) as fee_value_usdc,
-        greatest(-delta_usdc, toDecimal128(0, 6)) as paid_in_usdc
-    from set_events
-    union all
-    select
-        'conversion' as event_type,
-        concat(conversion_id, '-', toString(question)) as source_id,
-        toFixedString('', 32) as order_hash,
-        happened_at,
-        transaction_hash,
-        wallet,
-        toNullable(condition_id) as condition_id,
-        toUInt256(0) as fill_token_id,
-        toNullable(outcome_index) as outcome_index,
-        delta_shares,
-        delta_usdc,
-        toDecimal128(0, 6) as volume_usdc,
-        toDecimal128(0, 6) as fee_value_usdc,
-        toDecimal128(0, 6) as paid_in_usdc
-    from conversions
+    select * except (gross_shares, carries_cost) from changes
     union all
     select
         'redemption' as event_type,
-        concat(redemption_id, '-', toString(redemptions.outcome_index)) as source_id,
-        toFixedString('', 32) as order_hash,
+        6 as kind,
         happened_at,
         transaction_hash,
+        log_index,
+        toFixedString('', 32) as order_hash,
+        redemption_id as source_id,
+        toUInt16(redemptions.outcome_index) as leg,
         wallet,
         toNullable(condition_id) as condition_id,
         toUInt256(0) as fill_token_id,
@@ -77,6 +27,7 @@ events as (
         toDecimal128(0, 6) as fee_value_usdc,
         toDecimal128(0, 6) as paid_in_usdc
     from redemptions
+    where delta_shares != 0 or delta_usdc != 0
 )
 
 select * from events

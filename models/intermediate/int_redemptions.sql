@@ -38,7 +38,8 @@ time_line as (
         transaction_hash,
         kind,
         log_index,
-        event_id,
+        order_hash,
+        '' as redemption_id,
         delta_shares,
         false as is_redemption
     from changes
@@ -57,7 +58,8 @@ time_line as (
         transaction_hash,
         6 as kind,
         log_index,
-        redemption_id as event_id,
+        toFixedString('', 32) as order_hash,
+        redemption_id,
         toDecimal128(0, 6) as delta_shares,
         true as is_redemption
     from redeemed_outcomes
@@ -68,7 +70,7 @@ accumulated as (
         *,
         sum(delta_shares) over (
             partition by wallet, condition_id, outcome_index
-            order by happened_at, transaction_hash, kind, log_index, event_id
+            order by happened_at, transaction_hash, kind, log_index, order_hash
             rows between unbounded preceding and current row
         ) as ever_acquired_shares
     from time_line
@@ -77,12 +79,12 @@ accumulated as (
 -- The row does not say which shares left. What was acquired since the outcome was last redeemed is what was held.
 held as (
     select
-        event_id as redemption_id,
+        redemption_id,
         outcome_index,
         greatest(
             ever_acquired_shares - lagInFrame(ever_acquired_shares, 1, toDecimal128(0, 6)) over (
                 partition by wallet, condition_id, outcome_index
-                order by happened_at, transaction_hash, log_index, event_id
+                order by happened_at, transaction_hash, log_index, redemption_id
                 rows between unbounded preceding and current row
             ),
             toDecimal128(0, 6)
@@ -156,7 +158,6 @@ legs as (
         reinterpret(toInt128(leg.3), 'Decimal(38, 6)') as delta_usdc
     from inferred
     array join [(toUInt8(0), left_0, cash_0), (toUInt8(1), left_1, cash_1)] as leg
-    where leg.2 != 0 or leg.3 != 0
 )
 
 select * from legs

@@ -14,6 +14,13 @@ wallets as (
         sum(pnl_usdc) as settled_pnl_usdc,
         sumIf(pnl_usdc, pnl_usdc > 0) as gains_usdc,
         -sumIf(pnl_usdc, pnl_usdc < 0) as losses_usdc,
+        -- Fills of unknown tokens are in no position, so what they booked is not known.
+        sum(coalesce(wallet_conditions.realized_pnl_usdc, 0)) as realized_pnl_usdc,
+        sum(coalesce(wallet_conditions.subgraph_realized_pnl_usdc, 0)) as subgraph_realized_pnl_usdc,
+        if(
+            countIf(wallet_conditions.unrealized_pnl_usdc is null) > 0, null, sum(wallet_conditions.unrealized_pnl_usdc)
+        ) as unrealized_pnl_usdc,
+        toBool(countIf(least(open_shares_0, open_shares_1) < 0) > 0) as has_negative_holdings,
         sum(wallet_conditions.volume_usdc) as volume_usdc,
         sum(wallet_conditions.fees_usdc) as fees_usdc,
         sum(wallet_conditions.paid_in_usdc) as paid_in_usdc,

@@ -21,7 +21,7 @@ readable as (
         if(
             events.event_type = 'fill',
             concat({{ hex_text('events.transaction_hash') }}, '_', {{ hex_text('events.order_hash') }}),
-            events.source_id
+            concat(events.source_id, '-', toString(events.leg))
         ) as event_id,
         events.event_type as event_type,
         events.happened_at as happened_at,

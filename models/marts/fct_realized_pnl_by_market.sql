@@ -14,7 +14,7 @@ markets as (
         if(has_unknown_outcome, [], [open_shares_0, open_shares_1]) as open_shares,
         settlement_usdc,
         settled_pnl_usdc,
-        cast(null, 'Nullable(Decimal(38, 6))') as realized_pnl_usdc,
+        realized_pnl_usdc,
         first_at,
         last_at
     from wallet_conditions

@@ -4,10 +4,13 @@ with wallets as (select * from {{ ref('int_wallets') }}),
 
 system_addresses as (select address from {{ ref('int_system_addresses') }}),
 
--- Exchanges and adapters hold and move what is others'; they trade for nobody.
+-- Exchanges and adapters hold and move what is others'; they trade for nobody. Who sold what was never bought has a
+-- history that is not landed, or transfers that nobody serves: that P&L is not known.
 traders as (
     select * from wallets
-    where wallet not in (select address from system_addresses)
+    where
+        wallet not in (select address from system_addresses)
+        and not has_negative_holdings
 ),
 
 -- Competition ranks: equal P&L, equal rank, and the next one skips.

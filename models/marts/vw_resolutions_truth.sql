@@ -2,6 +2,8 @@
 
 with conditions as (select * from {{ ref('int_conditions') }}),
 
+times as (select * from {{ ref('int_resolution_times') }}),
+
 truth as (
     select
         {{ hex_text('conditions.condition_id') }} as condition_id,
@@ -20,11 +22,12 @@ truth as (
             toUInt8(indexOf(conditions.payout_numerators, highest_numerator) - 1),
             null
         ) as winning_index,
-        -- The subgraph has no time of resolution; other sources will fill these.
-        cast(null, 'Nullable(DateTime(\'UTC\'))') as resolved_at,
-        cast(null, 'Nullable(String)') as resolved_at_basis,
+        times.resolved_at as resolved_at,
+        times.resolved_at_basis as resolved_at_basis,
         'pnl-subgraph' as source
     from conditions
+    left join times on conditions.condition_id = times.condition_id
 )
 
 select * except (highest_numerator) from truth
+settings join_use_nulls = 1

@@ -1,0 +1,50 @@
+{{ config(materialized='view') }}
+
+with positions as (select * from {{ ref('int_positions') }}),
+
+conditions as (select * from {{ ref('int_conditions') }}),
+
+prices as (select * from {{ ref('int_token_prices') }}),
+
+-- A resolved token is worth its payout, any other what it was last traded at.
+priced as (
+    select
+        positions.* except (wallet, condition_id, outcome_index),
+        positions.wallet as wallet,
+        positions.condition_id as condition_id,
+        positions.outcome_index as outcome_index,
+        toBool(coalesce(conditions.is_resolved, false)) as is_resolved,
+        {{ settle('shares', 'conditions.payout_numerators[positions.outcome_index + 1]', 'conditions.payout_denominator') }}
+        as payout_usdc,
+        {{ settle(
+            'shares', 'reinterpretAsInt128(coalesce(prices.last_usdc, 0))', 'reinterpretAsInt128(coalesce(prices.last_shares, 0))'
+        ) }} as market_usdc,
+        multiIf(
+            shares = 0, 'nothing held',
+            is_resolved, 'payout',
+            prices.last_shares is not null, 'last trade',
+            'never traded'
+        ) as value_basis
+    from positions
+    left join conditions on positions.condition_id = conditions.condition_id
+    left join prices
+        on
+            positions.condition_id = prices.condition_id
+            and positions.outcome_index = prices.outcome_index
+),
+
+valued as (
+    select
+        * except (payout_usdc, market_usdc),
+        multiIf(
+            value_basis = 'nothing held', toNullable(toDecimal128(0, 6)),
+            value_basis = 'payout', payout_usdc,
+            value_basis = 'last trade', market_usdc,
+            null
+        ) as value_usdc,
+        value_usdc - cost_usdc as unrealized_pnl_usdc
+    from priced
+)
+
+select * from valued
+settings join_use_nulls = 1
