@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 
 from loaders import __version__, demo, payouts, ranges
+from loaders import explain as explaining
 from loaders.checks import doctor, status_view, verify
 from loaders.embedded import WarehouseBusy, folder
 from loaders.loading import Landing, Result, batch_rows
@@ -232,6 +233,23 @@ def run_verify(
         with opened(where, wait) as warehouse:
             checks = verify.verify(warehouse)
     raise typer.Exit(DONE if verify.show(checks, as_json) else FAILED)
+
+
+@app.command("explain", epilog="Example: polyledger explain 0xcce2b7c71f21e358b8e5e797e586cbc03160d58b")
+def explain(
+    wallet: Annotated[str, typer.Argument(help="Address of the wallet.")],
+    condition: Annotated[str | None, typer.Option("--condition", help="Only this condition.")] = None,
+    target: TargetName = None,
+    profiles_dir: ProfilesDir = None,
+    as_json: AsJson = False,
+    wait: Wait = 0,
+) -> None:
+    """Every event of a wallet in order, with running shares, cost and P&L under the three definitions."""
+    (address,) = read_ids([wallet], None, "wallet", 20)
+    conditions = read_ids([condition] if condition else [], None, "condition", 32)
+    with opened(read_target(target, profiles_dir), wait) as warehouse:
+        explained = explaining.explain(warehouse, address, conditions[0] if conditions else None)
+    raise typer.Exit(DONE if explaining.show(explained, as_json) else FAILED)
 
 
 def _load_series(
@@ -474,7 +492,14 @@ def main() -> None:
     """Run the command; every expected failure is one sentence and an exit code."""
     try:
         app()
-    except (UsageError, TargetError, SettingError, WrongEndpointError, demo.DemoError) as error:
+    except (
+        UsageError,
+        TargetError,
+        SettingError,
+        WrongEndpointError,
+        demo.DemoError,
+        explaining.NothingToExplain,
+    ) as error:
         _fail(str(error), WRONG_USE)
     except (SubgraphError, WarehouseError, WarehouseBusy) as error:
         _fail(f"{error}\nSafe to run the same command again: it continues where this one stopped.", FAILED)
