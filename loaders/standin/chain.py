@@ -13,6 +13,8 @@ from typing import Any
 
 from Crypto.Hash import keccak
 
+from loaders.standin.record import Record
+
 Row = dict[str, Any]
 
 USDC_E = "0x2791bca1f2de4661ed88a30c99a7a9449aa84174"
@@ -144,6 +146,7 @@ class Chain:
         self.second = 0
         self.transaction = ""
         self.log_index = 0
+        self.record = Record()
 
     def begin(self, second: int, transaction: str) -> None:
         """Start a transaction; those of one second share a block, so their log indexes go on counting."""
@@ -206,10 +209,12 @@ class Chain:
 
     def split(self, owner: str, market: Market, amount: int) -> None:
         self.mint(owner, market, amount)
+        self.record.split(owner, market.tokens, amount)
         self.log("Split", stakeholder=owner, condition=market.condition, amount=str(amount))
 
     def merge(self, owner: str, market: Market, amount: int) -> None:
         self.mint(owner, market, -amount)
+        self.record.merge(owner, market.tokens, amount)
         self.log("Merge", stakeholder=owner, condition=market.condition, amount=str(amount))
 
     def convert(self, owner: str, event: Event, index_set: int, amount: int) -> None:
@@ -231,6 +236,7 @@ class Chain:
                 account.cash -= Fraction(amount, count)
         self.purses[owner] += (index_set.bit_count() - 1) * amount
         event.unbacked += (count - 1) * amount
+        self.record.convert(owner, [market.tokens for market in event.questions], index_set, amount)
         self.log(
             "NegRiskConversion",
             stakeholder=owner,
@@ -249,6 +255,7 @@ class Chain:
             payout += amount * market.payouts[outcome] // total
         self.book(owner, market, None, payout)
         market.locked -= payout
+        self.record.redeem(owner, market.tokens, market.payouts, amounts if market.neg_risk else None)
         self.log(
             "Redemption",
             redeemer=owner,
@@ -290,6 +297,7 @@ class Chain:
         self.move(EXCHANGES[market.neg_risk], order.owner, market, outcome, amount - fee)
         self.move(EXCHANGES[market.neg_risk], FEE_MODULES[market.neg_risk], market, outcome, fee)
         self.charge(market, order, fee)
+        self.record.fill(order.owner, market.tokens[order.outcome], order.buys, fill.shares, fill.usdc)
         assets = ("0", str(market.tokens[order.outcome]))
         self.log(
             "OrderFilledEvent",
@@ -334,6 +342,7 @@ class Chain:
     def entities(self) -> dict[str, list[Row]]:
         """The logged rows and the present state of conditions, tokens and events."""
         state: dict[str, list[Row]] = {"MarketData": [], "Condition": [], "NegRiskEvent": []}
+        state["UserPosition"] = self.record.rows()
         for market in self.markets:
             for token in reversed(market.tokens) if market.listed_backwards else market.tokens:
                 state["MarketData"].append({"id": str(token), "condition": market.condition, "outcomeIndex": None})

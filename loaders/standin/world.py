@@ -257,9 +257,12 @@ class Crowd:
         if not done:
             self.trade(market)
 
-    def visit_strangers(self, condition: str) -> None:
+    def visit_strangers(self, condition: str, known: Market | None = None) -> None:
         """Other users of conditional tokens, whose collateral has 18 decimals."""
         stranger, amount = self.bits(160), str((1 + self.below(50)) * ONE // 2)
+        if known:  # the pnl subgraph does not ask for the collateral
+            self.chain.record.split(stranger, known.tokens, int(amount))
+            self.chain.record.redeem(stranger, known.tokens, known.payouts)
         self.begin()
         self.chain.log("Split", stakeholder=stranger, condition=condition, amount=amount)
         self.begin()
@@ -307,7 +310,7 @@ def simulate(
         if known and step % max(steps // 5, 1) == 1:
             crowd.visit_strangers(crowd.bits(256))
         if known and step == steps // 3:
-            crowd.visit_strangers(known.condition)
+            crowd.visit_strangers(known.condition, known)
         crowd.act()
     chain.prove()
     return world_of(chain, known)
