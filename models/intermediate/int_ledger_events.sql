@@ -32,9 +32,45 @@ converted as (
 ),
 
 ledger_events as (
-    select * from events
+    select
+        wallet,
+        condition_id,
+        outcome_index,
+        happened_at,
+        transaction_hash,
+        kind,
+        log_index,
+        order_hash,
+        source_id,
+        delta_shares,
+        delta_usdc,
+        carries_cost,
+        subgraph_shares,
+        subgraph_price,
+        at_average,
+        is_amount_unknown,
+        added_cost
+    from events
     union all
-    select * from converted
+    select
+        wallet,
+        condition_id,
+        outcome_index,
+        happened_at,
+        transaction_hash,
+        kind,
+        log_index,
+        order_hash,
+        source_id,
+        delta_shares,
+        delta_usdc,
+        carries_cost,
+        subgraph_shares,
+        subgraph_price,
+        at_average,
+        is_amount_unknown,
+        added_cost
+    from converted
 )
 
 select * from ledger_events

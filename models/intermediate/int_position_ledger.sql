@@ -72,8 +72,9 @@ ledger as (
         place,
         happened_at,
         transaction_hash,
-        multiIf(kind = 1, 'split', kind <= 3, 'fill', kind = 4, 'merge', kind = 5, 'conversion', 'redemption')
-        as event_type,
+        transform(
+            kind, [1, 2, 3, 4, 5, 6], ['split', 'fill', 'fill', 'merge', 'conversion', 'redemption'], ''
+        ) as event_type,
         if(kind in (2, 3), if(kind = 2, 'maker', 'taker'), null) as role,
         kind,
         log_index,
