@@ -266,10 +266,13 @@ class Chain:
 
     # --- exchange and fee module ---
 
-    def match(self, market: Market, taker: Order, makers: Sequence[Fill], refund_percents: Sequence[int]) -> None:
+    def match(
+        self, market: Market, taker: Order, makers: Sequence[Fill], refund_percents: Sequence[int], unspent: int = 0
+    ) -> None:
         """One taker order against maker orders; refunds in percent of the fee, the taker's first.
 
-        The same side of the other outcome is minted for two buyers and merged for two sellers.
+        The same side of the other outcome is minted for two buyers and merged for two sellers. The taker gives
+        `unspent` more than the makers take; it comes back, but the row tells what was given.
         """
         exchange = EXCHANGES[market.neg_risk]
         taken = Fill(
@@ -278,19 +281,21 @@ class Chain:
             sum(fill.usdc if fill.order.buys != taker.buys else fill.shares - fill.usdc for fill in makers),
         )
         fees = {}
-        self.move(taker.owner, exchange, market, *taken.given)
+        asset, amount = taken.given
+        self.move(taker.owner, exchange, market, asset, amount + unspent)
         for fill in makers:
             self.move(fill.order.owner, exchange, market, *fill.given)
             if fill.order.buys == taker.buys:
                 self.mint(exchange, market, fill.shares if taker.buys else -fill.shares)
             fees[fill.order] = self.pay_out(market, fill, taker.owner)
-        fees = {taker: self.pay_out(market, taken, exchange), **fees}
+        fees = {taker: self.pay_out(market, taken, exchange, unspent), **fees}
+        self.move(exchange, taker.owner, market, asset, unspent)
         for (order, fee), percent in zip(fees.items(), refund_percents, strict=True):
             self.refund(market, order, fee, fee * percent // 100)
         left = self.books.pop((exchange, market.condition))
         assert not left.cash and not any(left.shares), f"the exchange kept something of {self.transaction}"
 
-    def pay_out(self, market: Market, fill: Fill, counterparty: str) -> int:
+    def pay_out(self, market: Market, fill: Fill, counterparty: str, unspent: int = 0) -> int:
         order = fill.order
         fee = exchange_fee(market.fee_rate_bps, order.buys, fill.shares, fill.usdc)
         outcome, amount = fill.received
@@ -308,7 +313,7 @@ class Chain:
             taker=counterparty,
             makerAssetId=assets[not order.buys],
             takerAssetId=assets[order.buys],
-            makerAmountFilled=str(fill.given[1]),
+            makerAmountFilled=str(fill.given[1] + unspent),
             takerAmountFilled=str(amount),
             fee=str(fee),
         )

@@ -85,8 +85,9 @@ class Crowd:
     choice() and shuffle() are not. An action that finds nothing to do says so and leaves no row.
     """
 
-    def __init__(self, seed: int, wallets: int) -> None:
+    def __init__(self, seed: int, wallets: int, leftovers: bool) -> None:
         self.random = Random(seed)
+        self.leftovers = leftovers
         self.wallets = [self.bits(160) for _ in range(wallets)]
         self.chain = Chain(self.wallets, PURSE)
         self.second = 0
@@ -159,8 +160,9 @@ class Crowd:
                         left[seller.owner][seller.outcome] -= fill.shares
         if not fills:
             return False
+        unspent = self.unspent(fills, taker, left[taker.owner][outcome])
         self.begin()
-        self.chain.match(market, taker, fills, self.refund_percents(len(fills)))
+        self.chain.match(market, taker, fills, self.refund_percents(len(fills)), unspent)
         if self.chance(50):
             self.resting[market.condition] = fills[-1].order
         return True
@@ -183,6 +185,14 @@ class Crowd:
         if self.chance(15):
             return [0] * (makers + 1)
         return [self.pick((0, 0, 40, 100)), *(self.pick((100, 100, 100, 33)) for _ in range(makers))]
+
+    def unspent(self, fills: Sequence[Fill], taker: Order, shares: int) -> int:
+        """What the taker gives beyond what the makers take: shares that it has, or USDC at a price of 1 at most."""
+        if not self.leftovers or not self.chance(25):
+            return 0
+        costs = (fill.usdc if fill.order.buys != taker.buys else fill.shares - fill.usdc for fill in fills)
+        room = sum(fill.shares for fill in fills) - sum(costs) if taker.buys else shares
+        return 1 + self.below(room) if room else 0
 
     # --- conditional tokens and neg-risk adapter ---
 
@@ -285,10 +295,14 @@ def simulate(
     fees: bool = True,
     foreign: bool = True,
     unusual_payouts: bool = True,
+    leftovers: bool = False,
     start: int = 1735689600,
 ) -> World:
-    """Play a number of steps over about 60 days. Three of four conditions and events resolve on the way."""
-    crowd = Crowd(seed, wallets)
+    """Play a number of steps over about 60 days. Three of four conditions and events resolve on the way.
+
+    `leftovers`: some takers give more than their makers take, and get it back outside of the row.
+    """
+    crowd = Crowd(seed, wallets, leftovers)
     chain = crowd.chain
     prepare_markets(crowd, plain, neg_risk_events, fees)
     closings = plan_closings(crowd, steps, UNUSUAL if unusual_payouts else USUAL)

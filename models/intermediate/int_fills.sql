@@ -6,11 +6,10 @@ refunds as (select * from {{ ref('stg_goldsky__fee_refunds') }}),
 
 tokens as (select * from {{ ref('int_tokens') }}),
 
+matches as (select * from {{ ref('int_matches') }}),
+
 exchanges as (
-    select
-        address,
-        if(kind = 'ctf_exchange', 'ctf', 'neg_risk') as exchange
-    from {{ ref('int_system_addresses') }}
+    select address from {{ ref('int_system_addresses') }}
     where kind in ('ctf_exchange', 'neg_risk_exchange')
 ),
 
@@ -19,16 +18,6 @@ fills as (
     select * from landed
     order by transaction_hash asc, order_hash asc, loaded_at desc
     limit 1 by transaction_hash, order_hash
-),
-
--- Only the taker order's row names the exchange; the other rows of its transaction share it.
-matches as (
-    select
-        fills.transaction_hash as transaction_hash,
-        if(uniqExact(exchanges.exchange) = 1, toNullable(any(exchanges.exchange)), null) as exchange
-    from fills
-    inner join exchanges on fills.counterparty = exchanges.address
-    group by fills.transaction_hash
 ),
 
 once_refunded as (
@@ -57,6 +46,10 @@ sided as (
         nullIf(fills.counterparty, toFixedString('', 20)) as counterparty,
         fills.counterparty in (select address from exchanges) as is_taker,
         matches.exchange as exchange,
+        matches.is_taker_buy as is_taker_buy,
+        if(is_taker, matches.is_whole, null) as is_match_whole,
+        if(is_taker, coalesce(matches.leftover_usdc, 0), 0) as leftover_usdc,
+        if(is_taker, coalesce(matches.leftover_shares, 0), 0) as leftover_shares,
         fills.given_asset_id = 0 as is_buy,
         if(is_buy, fills.received_asset_id, fills.given_asset_id) as token_id,
         if(is_buy, fills.received_amount, fills.given_amount) as shares,
@@ -72,15 +65,22 @@ sided as (
 
 signed as (
     select
-        sided.* except (net_fee),
+        sided.* except (net_fee, is_taker_buy),
+        multiIf(
+            is_taker or is_taker_buy is null, null,
+            is_buy != is_taker_buy, 'complementary',
+            is_buy, 'mint',
+            'merge'
+        ) as match_type,
         tokens.condition_id as condition_id,
         tokens.outcome_index as outcome_index,
         if(is_buy, net_fee, toDecimal128(0, 6)) as fee_shares,
         if(is_buy, toDecimal128(0, 6), net_fee) as fee_usdc,
         -- Shares at the fill's price. The product has twelve decimals, so it is rounded once.
         fee_usdc + if(shares = 0, 0, toDecimal128(toDecimal256(fee_shares, 6) * usdc / shares, 6)) as fee_value_usdc,
-        if(is_buy, shares - fee_shares, -shares) as delta_shares,
-        if(is_buy, -usdc, usdc - fee_usdc) as delta_usdc
+        -- A taker's leftover was given and came back, outside of the row.
+        if(is_buy, shares - fee_shares, -shares) + leftover_shares as delta_shares,
+        if(is_buy, -usdc, usdc - fee_usdc) + leftover_usdc as delta_usdc
     from sided
     left join tokens on sided.token_id = tokens.token_id
 )

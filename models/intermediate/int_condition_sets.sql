@@ -1,0 +1,99 @@
+{{ config(order_by='condition_id') }}
+
+with splits as (select * from {{ ref('stg_goldsky__splits') }}),
+
+merges as (select * from {{ ref('stg_goldsky__merges') }}),
+
+conversions as (select * from {{ ref('stg_goldsky__neg_risk_conversions') }}),
+
+fills as (select * from {{ ref('int_fills') }}),
+
+markets as (select * from {{ ref('int_markets') }}),
+
+questions as (select * from {{ ref('int_neg_risk_questions') }}),
+
+-- From what was landed, not from the wallets' books: those are held against it.
+split as (
+    select * from splits
+    where condition_id in (select condition_id from markets)
+    order by split_id asc, loaded_at desc
+    limit 1 by split_id
+),
+
+merged as (
+    select * from merges
+    where condition_id in (select condition_id from markets)
+    order by merge_id asc, loaded_at desc
+    limit 1 by merge_id
+),
+
+converted as (
+    select * from conversions
+    order by conversion_id asc, loaded_at desc
+    limit 1 by conversion_id
+),
+
+-- The adapter takes NO of the questions in the set and gives YES of the others. What it pays besides belongs to the
+-- event as a whole, and stands with the first question.
+by_question as (
+    select
+        questions.condition_id as condition_id,
+        if(
+            bitAnd(bitShiftRight(converted.index_set, questions.question), toUInt256(1)) = 1,
+            'converted no',
+            'converted yes'
+        ) as side,
+        converted.shares as side_shares,
+        if(questions.question = 0, converted.shares * (bitCount(converted.index_set) - 1), 0) as paid_usdc,
+        if(questions.question = 0, converted.shares, 0) as converted_shares
+    from converted
+    inner join questions on converted.neg_risk_event_id = questions.neg_risk_event_id
+    where questions.question < converted.question_count
+),
+
+amounts as (
+    select
+        condition_id,
+        'split' as kind,
+        sets as amount
+    from split
+    union all
+    select
+        condition_id,
+        'merge' as kind,
+        sets as amount
+    from merged
+    union all
+    select
+        assumeNotNull(condition_id) as condition_id,
+        concat('exchange ', assumeNotNull(match_type)) as kind,
+        shares as amount
+    from fills
+    where condition_id is not null and match_type in ('mint', 'merge')
+    union all
+    select
+        condition_id,
+        leg.1 as kind,
+        leg.2 as amount
+    from by_question
+    array join
+        [(side, side_shares), ('conversion paid', paid_usdc), ('conversion', converted_shares)] as leg
+),
+
+sets as (
+    select
+        condition_id,
+        sumIf(amount, kind = 'split') as split_sets,
+        sumIf(amount, kind = 'merge') as merged_sets,
+        sumIf(amount, kind = 'exchange mint') as exchange_minted_sets,
+        sumIf(amount, kind = 'exchange merge') as exchange_merged_sets,
+        sumIf(amount, kind = 'converted yes') as converted_yes_shares,
+        sumIf(amount, kind = 'converted no') as converted_no_shares,
+        sumIf(amount, kind = 'conversion') as converted_shares,
+        sumIf(amount, kind = 'conversion paid') as conversion_usdc,
+        split_sets - merged_sets + exchange_minted_sets - exchange_merged_sets as net_sets
+    from amounts
+    group by condition_id
+)
+
+select * from sets
