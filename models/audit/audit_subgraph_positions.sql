@@ -4,7 +4,11 @@ with served as (select * from {{ ref('int_served_positions') }}),
 
 positions as (select * from {{ ref('int_positions') }}),
 
-tokens as (select * from {{ ref('int_tokens') }}),
+-- Of Polymarket's conditions only: the subgraph also keeps positions in those of other projects.
+tokens as (
+    select * from {{ ref('int_tokens') }}
+    where condition_id in (select condition_id from {{ ref('int_markets') }})
+),
 
 wallets as (select * from {{ ref('int_reconciled_wallets') }}),
 
@@ -77,10 +81,14 @@ classed as (
             served_figures.4 != replayed_figures.4, 'event_missing',
             'unexplained'
         ) as verdict,
-        {%- for place, name in [(1, 'shares'), (2, 'avg_price_usdc'), (3, 'realized_pnl_usdc'), (4, 'bought_shares')] %}
-            {{ from_base_units('served_figures.' ~ place) }} as served_{{ name }},
-            {{ from_base_units('replayed_figures.' ~ place) }} as replayed_{{ name }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        {{ from_base_units('served_figures.1') }} as served_shares,
+        {{ from_base_units('replayed_figures.1') }} as replayed_shares,
+        {{ from_base_units('served_figures.2') }} as served_avg_price_usdc,
+        {{ from_base_units('replayed_figures.2') }} as replayed_avg_price_usdc,
+        {{ from_base_units('served_figures.3') }} as served_realized_pnl_usdc,
+        {{ from_base_units('replayed_figures.3') }} as replayed_realized_pnl_usdc,
+        {{ from_base_units('served_figures.4') }} as served_bought_shares,
+        {{ from_base_units('replayed_figures.4') }} as replayed_bought_shares
     from compared
     left join tokens on compared.token_id = tokens.token_id
     inner join wallets on compared.wallet = wallets.wallet

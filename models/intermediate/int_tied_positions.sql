@@ -9,15 +9,24 @@ questions as (select * from {{ ref('int_neg_risk_questions') }}),
 conversions as (select * from {{ ref('int_conversions') }}),
 
 -- Events of one second may have happened in another order than ours.
+crowded_seconds as (
+    select
+        wallet,
+        condition_id,
+        outcome_index,
+        happened_at
+    from events
+    where wallet in (select wallet from wallets)
+    group by wallet, condition_id, outcome_index, happened_at
+    having count() > 1
+),
+
 ties as (
     select distinct
         wallet,
         condition_id,
         outcome_index
-    from events
-    where wallet in (select wallet from wallets)
-    group by wallet, condition_id, outcome_index, happened_at
-    having count() > 1
+    from crowded_seconds
 ),
 
 -- What a conversion's NO shares had cost depends on their order, and the price of its YES shares on that.
