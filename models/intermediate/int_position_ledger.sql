@@ -1,0 +1,98 @@
+{{ config(materialized='view') }}
+
+with events as (select * from {{ ref('int_ledger_events') }}),
+
+conditions as (select * from {{ ref('int_conditions') }}),
+
+positions as (
+    select
+        wallet,
+        condition_id,
+        outcome_index,
+        {{ replay_events() }} as ordered,
+        {{ replay('ordered', keep='steps') }} as state
+    from events
+    group by wallet, condition_id, outcome_index
+),
+
+steps as (
+    select
+        wallet,
+        condition_id,
+        outcome_index,
+        place,
+        tupleElement(event, 'happened_at') as happened_at,
+        tupleElement(event, 'transaction_hash') as transaction_hash,
+        tupleElement(event, 'kind') as kind,
+        tupleElement(event, 'log_index') as log_index,
+        tupleElement(event, 'order_hash') as order_hash,
+        tupleElement(event, 'source_id') as source_id,
+        tupleElement(event, 'delta_shares') as delta_shares,
+        tupleElement(event, 'delta_usdc') as delta_usdc,
+        tupleElement(step, 'held') as held,
+        tupleElement(step, 'cost') as cost,
+        tupleElement(step, 'realized') as realized,
+        tupleElement(step, 'unmatched') as unmatched,
+        tupleElement(step, 'amount') as subgraph_amount,
+        tupleElement(step, 'avg_price') as subgraph_avg_price,
+        tupleElement(step, 'pnl') as subgraph_pnl
+    from positions
+    array join
+        ordered as event,
+        state.kept as step,
+        arrayEnumerate(ordered) as place
+),
+
+-- Settled P&L as it would be if the position had ended here: cash so far, and what is left at payout.
+running as (
+    select
+        steps.* except (wallet, condition_id),
+        steps.wallet as wallet,
+        steps.condition_id as condition_id,
+        {{ from_base_units('steps.held - steps.unmatched') }} as open_shares,
+        {{ from_base_units('sum(steps.delta_usdc) over position_so_far') }} as cash_usdc,
+        coalesce(conditions.is_resolved, false) as is_resolved,
+        {{ settle(
+            'open_shares', 'conditions.payout_numerators[steps.outcome_index + 1]', 'conditions.payout_denominator'
+        ) }} as settlement_usdc
+    from steps
+    left join conditions on steps.condition_id = conditions.condition_id
+    window position_so_far as (
+        partition by steps.wallet, steps.condition_id, steps.outcome_index
+        order by steps.place
+        rows between unbounded preceding and current row
+    )
+),
+
+ledger as (
+    select
+        wallet,
+        condition_id,
+        outcome_index,
+        place,
+        happened_at,
+        transaction_hash,
+        multiIf(kind = 1, 'split', kind <= 3, 'fill', kind = 4, 'merge', kind = 5, 'conversion', 'redemption')
+        as event_type,
+        if(kind in (2, 3), if(kind = 2, 'maker', 'taker'), null) as role,
+        kind,
+        log_index,
+        order_hash,
+        source_id,
+        {{ from_base_units('running.delta_shares') }} as delta_shares,
+        {{ from_base_units('running.delta_usdc') }} as delta_usdc,
+        open_shares,
+        cash_usdc,
+        {{ from_base_units('held') }} as held_shares,
+        {{ from_billionths('cost') }} as cost_usdc,
+        {{ from_billionths('realized') }} as realized_pnl_usdc,
+        {{ from_base_units('unmatched') }} as unmatched_shares,
+        {{ from_base_units('subgraph_amount') }} as subgraph_shares,
+        {{ from_base_units('subgraph_avg_price') }} as subgraph_avg_price_usdc,
+        {{ from_base_units('subgraph_pnl') }} as subgraph_realized_pnl_usdc,
+        if(is_resolved, cash_usdc + settlement_usdc, null) as settled_pnl_usdc
+    from running
+)
+
+select * from ledger
+settings join_use_nulls = 1
