@@ -148,10 +148,12 @@ def test_where_rows_tell_the_order_the_replay_is_what_the_chain_has(told: Told) 
 
 
 def test_shares_and_realized_pnl_are_those_of_average_cost(told: Told) -> None:
+    """Shares within 3 too: in a divided payout, what the payout buys is not known to the base unit."""
     realized: dict[tuple[str, str], Fraction] = defaultdict(Fraction)
     for key, position in told.positions.items():
         expected = told.average_cost.positions[key]
-        assert (position.shares, position.unmatched) == (expected.shares, expected.unmatched), key
+        assert position.unmatched == expected.unmatched, key
+        assert abs(position.shares - expected.shares) <= 3, key
         realized[key[:2]] += position.realized - expected.realized
     assert_close(told, realized)
 
