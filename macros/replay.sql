@@ -40,7 +40,7 @@
 {%- if keep == 'days' -%}
     {%- set kept_type %}day Date, realized Int128{% endset -%}
     {%- set day %}toDate(event.happened_at){% endset -%}
-    {%- set earlier %}if(state.kept[-1].day = {{ day }}, arrayPopBack(state.kept), state.kept){% endset -%}
+    {%- set earlier %}if(tupleElement(state.kept[-1], 'day') = {{ day }}, arrayPopBack(state.kept), state.kept){% endset -%}
     {%- set keeping -%}
         if({{ realized }} = state.realized, state.kept, arrayPushBack({{ earlier }}, ({{ day }}, {{ realized }})))
     {%- endset -%}

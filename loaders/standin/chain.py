@@ -138,6 +138,8 @@ class Fill:
 class Chain:
     def __init__(self, wallets: Sequence[str], cash: int) -> None:
         self.rows: dict[str, list[Row]] = {entity: [] for entity in ENTITIES}
+        self.history: list[tuple[str, Row]] = []  # the same rows with their entity, in the order of the chain
+        self.redeemed: dict[str, list[int]] = {}  # by row: the shares that left by outcome, which it does not tell
         self.books: dict[tuple[str, str], Account] = {}
         self.markets: list[Market] = []
         self.events: list[Event] = []
@@ -158,6 +160,7 @@ class Chain:
         self.log_index += 5  # transfers and approvals of the same transaction take the numbers between
         key = f"{self.transaction}_{self.log_index:#x}"
         self.rows[entity].append({"id": key, "timestamp": str(self.second), **fields})
+        self.history.append((entity, self.rows[entity][-1]))
 
     # --- accounts ---
 
@@ -263,6 +266,7 @@ class Chain:
             indexSets=list(index_sets),
             payout=str(payout),
         )
+        self.redeemed[self.rows["Redemption"][-1]["id"]] = list(amounts)
 
     # --- exchange and fee module ---
 

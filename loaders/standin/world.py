@@ -74,6 +74,8 @@ class World:
     # By wallet and condition id. The fee modules (HOUSES) are in both, so that they sum to nothing.
     ledger: dict[tuple[str, str], Account] = field(repr=False)
     settled: dict[tuple[str, str], Fraction] = field(repr=False)  # resolved conditions, open shares at payout
+    history: list[tuple[str, Row]] = field(repr=False)  # entity and row of every event, in the order of the chain
+    redeemed: dict[str, list[int]] = field(repr=False)  # shares by outcome that left in each redemption, by row id
     since: int  # the first event
     until: int  # one after the last event
 
@@ -378,7 +380,7 @@ def world_of(chain: Chain, known: Market | None) -> World:
         if condition in payouts
     }
     seconds = [int(row["timestamp"]) for rows in entities.values() for row in rows if "timestamp" in row]
-    return World(entities, ledger, settled, min(seconds), max(seconds) + 1)
+    return World(entities, ledger, settled, chain.history, chain.redeemed, min(seconds), max(seconds) + 1)
 
 
 def worth(shares: Sequence[int], payouts: Sequence[int]) -> Fraction:

@@ -12,6 +12,8 @@ import clickhouse_connect
 import pytest
 
 PROJECT = Path(__file__).parents[2]
+# Real recordings, where they are at hand; they are not part of the project.
+SHARED = Path(os.environ.get("POLYLEDGER_SHARED", PROJECT.parent / "shared"))
 MARTS = (
     "fct_fills",
     "vw_resolutions_truth",

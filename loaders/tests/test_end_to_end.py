@@ -9,9 +9,9 @@ import pytest
 
 from loaders.standin.goldsky import Faults, Goldsky
 from loaders.standin.world import HOUSES, World, simulate
-from loaders.tests.conftest import MARTS, PROJECT, Desk
+from loaders.tests.conftest import MARTS, SHARED, Desk
 
-RECORDINGS = PROJECT.parent / "shared" / "data"
+RECORDINGS = SHARED / "data"
 BASE_UNITS = 10**6
 
 
@@ -193,6 +193,17 @@ def test_the_recorded_market_to_the_last_digit(desk: Desk) -> None:
     )
     figures = expected["expected"]
     assert market == (65, figures["net_shares"], figures["cash_usdc"], figures["settled_pnl_usdc"])
+    (replayed,) = desk.rows(
+        f"""
+        select reinterpretAsInt128(shares), subgraph_amount, subgraph_avg_price, subgraph_realized_pnl
+        from polyledger.int_positions
+        where
+            wallet = unhex('{expected["wallet"][2:]}') and condition_id = unhex('{expected["condition_id"][2:]}')
+            and outcome_index = 0
+        """
+    )
+    net = int(Fraction(figures["net_shares"]) * BASE_UNITS)
+    assert replayed == (net, net, figures["subgraph_avg_price"], 0)
     outcomes = desk.rows(
         "select countIf(winning_index is not null), countIf(is_resolved and winning_index is null), "
         "countIf(not is_resolved) from polyledger.vw_resolutions_truth"

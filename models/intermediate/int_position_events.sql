@@ -4,9 +4,27 @@ with changes as (select * from {{ ref('int_holding_changes') }}),
 
 redemptions as (select * from {{ ref('int_redemptions') }}),
 
--- A redemption of nothing changes nothing; Polymarket's own record has to be told of it all the same.
+-- A redemption of nothing changes nothing, and is left out here.
 events as (
-    select * except (gross_shares, carries_cost) from changes
+    select
+        event_type,
+        kind,
+        happened_at,
+        transaction_hash,
+        log_index,
+        order_hash,
+        source_id,
+        leg,
+        wallet,
+        condition_id,
+        fill_token_id,
+        outcome_index,
+        delta_shares,
+        delta_usdc,
+        volume_usdc,
+        fee_value_usdc,
+        paid_in_usdc
+    from changes
     union all
     select
         'redemption' as event_type,

@@ -9,22 +9,36 @@ prices as (select * from {{ ref('int_token_prices') }}),
 -- A resolved token is worth its payout, any other what it was last traded at.
 priced as (
     select
-        positions.* except (wallet, condition_id, outcome_index),
         positions.wallet as wallet,
         positions.condition_id as condition_id,
         positions.outcome_index as outcome_index,
         toBool(coalesce(conditions.is_resolved, false)) as is_resolved,
-        {{ settle('shares', 'conditions.payout_numerators[positions.outcome_index + 1]', 'conditions.payout_denominator') }}
-        as payout_usdc,
+        shares,
+        cost_usdc,
         {{ settle(
-            'shares', 'reinterpretAsInt128(coalesce(prices.last_usdc, 0))', 'reinterpretAsInt128(coalesce(prices.last_shares, 0))'
+            'shares',
+            'conditions.payout_numerators[positions.outcome_index + 1]',
+            'conditions.payout_denominator',
+        ) }} as payout_usdc,
+        {{ settle(
+            'shares',
+            'reinterpretAsInt128(coalesce(prices.last_usdc, 0))',
+            'reinterpretAsInt128(coalesce(prices.last_shares, 0))',
         ) }} as market_usdc,
         multiIf(
             shares = 0, 'nothing held',
             is_resolved, 'payout',
             prices.last_shares is not null, 'last trade',
             'never traded'
-        ) as value_basis
+        ) as value_basis,
+        realized_pnl_usdc,
+        realized_by_day,
+        unmatched_shares,
+        subgraph_amount,
+        subgraph_avg_price,
+        subgraph_realized_pnl,
+        subgraph_total_bought,
+        is_redeemed_amount_unknown
     from positions
     left join conditions on positions.condition_id = conditions.condition_id
     left join prices

@@ -81,9 +81,13 @@ events as (
     select * from trades
     union all
     select * from exits
+),
+
+costed as (
+    select
+        *,
+        -delta_usdc * 1000000000 as added_cost
+    from events
 )
 
-select
-    *,
-    -delta_usdc * 1000000000 as added_cost
-from events
+select * from costed

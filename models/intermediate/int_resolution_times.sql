@@ -14,11 +14,16 @@ times as (
     from events
     where events.condition_id is not null
     group by condition_id
+),
+
+resolved as (
+    select
+        times.condition_id as condition_id,
+        coalesce(first_redeemed_at, last_event_at) as resolved_at,
+        if(first_redeemed_at is null, 'last_event', 'first_redemption') as resolved_at_basis
+    from times
+    inner join conditions on times.condition_id = conditions.condition_id
+    where conditions.is_resolved
 )
 
-select
-    condition_id,
-    coalesce(first_redeemed_at, last_event_at) as resolved_at,
-    if(first_redeemed_at is null, 'last_event', 'first_redemption') as resolved_at_basis
-from times
-where condition_id in (select condition_id from conditions where is_resolved)
+select * from resolved

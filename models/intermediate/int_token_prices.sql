@@ -12,12 +12,16 @@ last_fills as (
     from fills
     where fills.condition_id is not null and fills.outcome_index is not null and shares > 0
     group by condition_id, outcome_index
+),
+
+prices as (
+    select
+        condition_id,
+        outcome_index,
+        last_fill.1 as last_shares,
+        last_fill.2 as last_usdc,
+        traded_at
+    from last_fills
 )
 
-select
-    condition_id,
-    outcome_index,
-    last_fill.1 as last_shares,
-    last_fill.2 as last_usdc,
-    traded_at
-from last_fills
+select * from prices

@@ -31,7 +31,9 @@ ledgers as (
         condition_id,
         sum(position_values.realized_pnl_usdc) as realized_pnl_usdc,
         sum(position_values.cost_usdc) as cost_usdc,
-        if(countIf(position_values.unrealized_pnl_usdc is null) > 0, null, sum(position_values.unrealized_pnl_usdc)) as unrealized_pnl_usdc,
+        if(
+            countIf(position_values.unrealized_pnl_usdc is null) > 0, null, sum(position_values.unrealized_pnl_usdc)
+        ) as unrealized_pnl_usdc,
         sum(position_values.unmatched_shares) as unmatched_shares,
         sum(position_values.subgraph_realized_pnl) as subgraph_realized_pnl
     from position_values
