@@ -26,7 +26,7 @@ from loaders.progress import Progress
 from loaders.runs import RunRecord, progress_file
 from loaders.subgraph import Counts, SettingError, Settings, SubgraphError, Subgraphs, WrongEndpointError
 from loaders.target import Target, TargetError, read_target
-from loaders.warehouse import Warehouse, WarehouseError, opened
+from loaders.warehouse import PATIENCE, Warehouse, WarehouseError, opened
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -268,6 +268,7 @@ def _run(
     path = folder(where.host)
     with _warehouse(where, wait) as warehouse:
         warehouse.create_tables()
+        warehouse.patience = PATIENCE
         result, counts = Result(), Counts()
         landing = Landing(warehouse, result, batch_size)
         record = RunRecord(warehouse, landing.run_id, result, counts)
