@@ -146,8 +146,11 @@ class Warehouse:
 
     def record_run(self, figures: dict[str, Any]) -> None:
         """Add a row to load_runs, given by column."""
-        types = declared_columns()["load_runs"]
-        self._insert("load_runs", list(figures), [types[name] for name in figures], [[v] for v in figures.values()])
+        self._insert_row("load_runs", figures)
+
+    def record_lease(self, claim: dict[str, Any]) -> None:
+        """Add a row to load_leases, given by column."""
+        self._insert_row("load_leases", claim)
 
     def windows(self, entity: str) -> Windows:
         """What is remembered of an entity by filter, the newest word on each window."""
@@ -166,6 +169,10 @@ class Warehouse:
             window = WindowState(entity, scope, since.replace(tzinfo=UTC), until.replace(tzinfo=UTC), cursor, state)
             windows.setdefault(scope, []).append(window)
         return windows
+
+    def _insert_row(self, table: str, values: dict[str, Any]) -> None:
+        types = declared_columns()[table]
+        self._insert(table, list(values), [types[name] for name in values], [[value] for value in values.values()])
 
     def _insert(self, table: str, names: list[str], types: list[str], columns: Columns) -> None:
         if not columns or not columns[0]:
