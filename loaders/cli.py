@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import re
-import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -25,6 +24,7 @@ from loaders.leases import FOREVER, Claim, leased
 from loaders.loading import Landing, Result, batch_rows
 from loaders.progress import Progress
 from loaders.runs import RunRecord, progress_file
+from loaders.stopping import Stopping
 from loaders.subgraph import Counts, SettingError, Settings, SubgraphError, Subgraphs, WrongEndpointError
 from loaders.target import Target, TargetError, read_target
 from loaders.warehouse import EPOCH, PATIENCE, Warehouse, WarehouseError, opened
@@ -276,7 +276,7 @@ def _run(
     settings, batch_size = Settings.from_environment(), batch_rows()
     started, where = time.monotonic(), read_target(target, profiles_dir)
     path = folder(where.host)
-    with _warehouse(where, wait) as warehouse, contextlib.ExitStack() as held:
+    with _warehouse(where, wait) as warehouse, Stopping() as stopping, contextlib.ExitStack() as held:
         warehouse.create_tables()
         warehouse.patience = PATIENCE
         result, counts = Result(), Counts()
@@ -290,9 +290,14 @@ def _run(
             keep()
 
         async def main() -> None:
-            task = asyncio.current_task()
-            if task is not None:
-                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+            loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+            def stop() -> None:
+                warehouse.leave()
+                if task and not loop.is_closed():
+                    loop.call_soon_threadsafe(task.cancel)
+
+            stopping.by(stop)
             landing.beat = beat
             # Interrupted or failed: leaving the landing, what is in hand is landed and recorded all the same.
             async with Subgraphs(settings, counts) as subgraphs, landing:
@@ -309,7 +314,10 @@ def _run(
             state = "incomplete" if code else "done"
         except (asyncio.CancelledError, KeyboardInterrupt):
             state = "stopped"
-            errors.print("stopped; what had arrived is landed. Run the same command again to continue.")
+            had = "what had arrived is landed"
+            if landing.failure:
+                had = f"what was in hand is fetched again: {landing.failure}"
+            errors.print(f"stopped; {had}. Run the same command again to continue.", markup=False)
             raise typer.Exit(FAILED) from None
         finally:
             with contextlib.suppress(WarehouseError):  # it may be what failed
