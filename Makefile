@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test check loader-tests build-twice lock clean
+.PHONY: demo test test-long check loader-tests build-twice lock clean
 .DEFAULT_GOAL := test
 
 # The lock holds every version with its hashes, dependencies and the build backend too: nothing else is fetched.
@@ -20,6 +20,9 @@ demo: $(INSTALLED)  ## load a sample world over HTTP, build, show the leaderboar
 	$(BIN)/polyledger demo
 
 test: check loader-tests build-twice  ## everything CI runs
+
+test-long: $(INSTALLED)  ## what takes longer than CI may: hundreds of kills
+	$(BIN)/pytest -m long -rP
 
 check: $(INSTALLED)  ## lint and types
 	$(BIN)/ruff check .

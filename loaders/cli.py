@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import re
-import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -21,13 +20,15 @@ from rich.console import Console
 from loaders import __version__, demo, payouts, ranges
 from loaders import explain as explaining
 from loaders.checks import doctor, status_view, verify
-from loaders.embedded import WarehouseBusy, folder
+from loaders.embedded import WarehouseBusy, folder, wait_seconds
+from loaders.leases import FOREVER, Claim, leased
 from loaders.loading import Landing, Result, batch_rows
 from loaders.progress import Progress
 from loaders.runs import RunRecord, progress_file
+from loaders.stopping import Stopping
 from loaders.subgraph import Counts, SettingError, Settings, SubgraphError, Subgraphs, WrongEndpointError
 from loaders.target import Target, TargetError, read_target
-from loaders.warehouse import Warehouse, WarehouseError, opened
+from loaders.warehouse import EPOCH, PATIENCE, Warehouse, WarehouseError, opened
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -165,7 +166,10 @@ def load_payouts(
     if dry_run:
         _plan_payouts(conditions, everything, share, target, profiles_dir, as_json, wait)
     else:
-        _run(work, target, profiles_dir, as_json, wait)
+        which = "all" if everything else "named"
+        # Conditions that are asked for one by one are nobody else's work.
+        claim = None if conditions else Claim((f"Condition {which}:{worker}/{of}",))
+        _run(work, target, profiles_dir, as_json, wait, claim)
 
 
 @app.command("demo", epilog="Example: polyledger demo; polyledger demo --recording recording.json")
@@ -274,27 +278,45 @@ def _load_series(
     if dry_run:
         _print_plan(_peek(show, target, profiles_dir, wait), as_json)
     else:
-        _run(work, target, profiles_dir, as_json, wait)
+        things = tuple(f"{one.entity.name} {one.scope}".rstrip() for one in series)
+        _run(work, target, profiles_dir, as_json, wait, Claim(things, given.since or EPOCH, given.until or FOREVER))
 
 
 def _run(
-    work: Callable[[Run], Awaitable[None]], target: str | None, profiles_dir: Path | None, as_json: bool, wait: float
+    work: Callable[[Run], Awaitable[None]],
+    target: str | None,
+    profiles_dir: Path | None,
+    as_json: bool,
+    wait: float,
+    claim: Claim | None,
 ) -> None:
-    """Connect both ends, do the work, report; exits with the code of the contract."""
+    """Connect both ends, do the work, report; exits with the code of the contract. Nobody else loads `claim` then."""
     settings, batch_size = Settings.from_environment(), batch_rows()
     started, where = time.monotonic(), read_target(target, profiles_dir)
     path = folder(where.host)
-    with _warehouse(where, wait) as warehouse:
+    with _warehouse(where, wait) as warehouse, Stopping() as stopping, contextlib.ExitStack() as held:
         warehouse.create_tables()
+        warehouse.patience = PATIENCE
         result, counts = Result(), Counts()
         landing = Landing(warehouse, result, batch_size)
         record = RunRecord(warehouse, landing.run_id, result, counts)
+        # An embedded folder serves one process at a time anyway.
+        keep = held.enter_context(leased(warehouse, landing.run_id, None if path else claim, wait_seconds()))
+
+        def beat() -> None:
+            record.say("running")
+            keep()
 
         async def main() -> None:
-            task = asyncio.current_task()
-            if task is not None:
-                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-            landing.beat = lambda: record.say("running")
+            loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+            def stop() -> None:
+                warehouse.leave()
+                if task and not loop.is_closed():
+                    loop.call_soon_threadsafe(task.cancel)
+
+            stopping.by(stop)
+            landing.beat = beat
             # Interrupted or failed: leaving the landing, what is in hand is landed and recorded all the same.
             async with Subgraphs(settings, counts) as subgraphs, landing:
                 with Progress(counts, quiet=as_json) as progress:
@@ -310,7 +332,10 @@ def _run(
             state = "incomplete" if code else "done"
         except (asyncio.CancelledError, KeyboardInterrupt):
             state = "stopped"
-            errors.print("stopped; what had arrived is landed. Run the same command again to continue.")
+            had = "what had arrived is landed"
+            if landing.failure:
+                had = f"what was in hand is fetched again: {landing.failure}"
+            errors.print(f"stopped; {had}. Run the same command again to continue.", markup=False)
             raise typer.Exit(FAILED) from None
         finally:
             with contextlib.suppress(WarehouseError):  # it may be what failed

@@ -39,11 +39,12 @@ def folder(host: str) -> Path | None:
 
 def connect(path: Path, settings: dict[str, Any] | None = None) -> Client:
     """Open the folder, made if missing. Raises WarehouseBusy when another process has it."""
-    hold(path, wait=_wait())
+    hold(path, wait=wait_seconds())
     return clickhouse_connect.get_client(interface="chdb", path=str(path), settings=settings, query_limit=0)
 
 
-def _wait() -> float:
+def wait_seconds() -> float:
+    """POLYLEDGER_WAIT: how long to wait for a warehouse that is in use. Raises TargetError."""
     given = os.environ.get("POLYLEDGER_WAIT") or "0"
     try:
         seconds = float(given)

@@ -9,7 +9,7 @@ import json
 import os
 import time
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -56,6 +56,11 @@ class Delivery:
     states: tuple[WindowState, ...]
     landed: asyncio.Event | None = None  # set when this and all before it are landed
 
+    @property
+    def window(self) -> tuple[str, str, datetime] | None:
+        """Which window the rows are of; its end may change while it is loaded."""
+        return (self.states[0].entity, self.states[0].scope, self.states[0].since) if self.states else None
+
 
 class Landing:
     """One writer behind a bounded queue: pages of all entities become few large inserts.
@@ -73,10 +78,14 @@ class Landing:
         self._rows: dict[str, tuple[Entity, list[Columns]]] = {}
         self._rejected: list[Rejected] = []
         self._windows: dict[tuple[str, str, datetime, datetime], WindowState] = {}
+        # Rows by window that would be fetched again if the process died now, and those of them in the next insert.
+        self._unlanded: Counter[tuple[str, str, datetime] | None] = Counter()
+        self._landing: Counter[tuple[str, str, datetime] | None] = Counter()
+        self._landed = asyncio.Event()
         self._held = 0
         self._held_since = time.monotonic()
         self._next_beat = time.monotonic() + BEAT_SECONDS
-        self._failure: Exception | None = None
+        self.failure: Exception | None = None  # of the warehouse: nothing that came after it is landed
         self.beat: Callable[[], None] = lambda: None  # called now and then between inserts: a sign of life
 
     async def __aenter__(self) -> "Landing":
@@ -86,24 +95,31 @@ class Landing:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         await self._queue.put(None)
         await self._writer
-        if self._failure and error is None:
-            raise self._failure
+        if self.failure and error is None:
+            raise self.failure
 
     async def add(self, entity: Entity, rows: list[Row], states: Iterable[WindowState] = ()) -> None:
-        """Hand over a page, and what to remember once it is landed. Raises WarehouseError of an earlier page."""
-        await self._deliver(Delivery(entity, rows, tuple(states)))
+        """Hand over a page, and what to remember once it is landed. Raises WarehouseError of an earlier page.
+
+        Returns when less than a batch of that window waits to be landed: no more is lost with the process.
+        """
+        delivery = Delivery(entity, rows, tuple(states))
+        await self._deliver(delivery)
+        while self._unlanded[delivery.window] >= self._batch_size and not self.failure:
+            await self._landed.wait()
 
     async def flush(self) -> None:
         """Wait until all that was handed over is landed. Raises WarehouseError."""
         landed = asyncio.Event()
         await self._deliver(Delivery(None, [], (), landed))
         await landed.wait()
-        if self._failure:
-            raise self._failure
+        if self.failure:
+            raise self.failure
 
     async def _deliver(self, delivery: Delivery) -> None:
-        if self._failure:
-            raise self._failure
+        if self.failure:
+            raise self.failure
+        self._unlanded[delivery.window] += len(delivery.rows)
         await self._queue.put(delivery)
 
     async def _write(self) -> None:
@@ -124,6 +140,7 @@ class Landing:
                 return
             coming = asyncio.create_task(self._queue.get())
             await self._try(partial(self._take, delivery))
+            self._landing[delivery.window] += len(delivery.rows)
             if delivery.landed or self._held >= self._batch_size:
                 await self._land()
             if delivery.landed:
@@ -146,15 +163,20 @@ class Landing:
     async def _land(self) -> None:
         await self._try(self._insert)
         self._rows, self._rejected, self._windows, self._held = {}, [], {}, 0
+        self._unlanded -= self._landing
+        self._landing.clear()
+        self._landed.set()
+        self._landed = asyncio.Event()
 
     async def _try(self, work: Callable[[], None]) -> None:
         """Work in a thread, so that pages go on arriving. After a failure nothing more is landed or remembered."""
-        if self._failure:
+        if self.failure:
             return
         try:
             await asyncio.to_thread(work)
         except Exception as error:  # whatever it is: it is raised where pages come from, and stops the load
-            self._failure = error
+            self.failure = error
+            self._landed.set()
 
     def _insert(self) -> None:
         for entity, pages in self._rows.values():

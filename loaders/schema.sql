@@ -183,4 +183,21 @@ create table if not exists {{ database }}.load_runs (
 ) engine = ReplacingMergeTree(updated_at)
 order by run_id
 comment 'Record of each run of a loader';
+
+create table if not exists {{ database }}.load_leases (
+    run_id String comment 'Run that asks for or holds what it loads, so that no other loads the same meanwhile',
+    things Array(String) comment 'What it loads: entity and scope, as OrderFilledEvent wallet:0x..',
+    since DateTime('UTC') comment 'First second of the range that it loads',
+    until DateTime('UTC') comment 'End of the range, exclusive',
+    state LowCardinality(String) comment 'asked, held or free',
+    command String comment 'What was called, as load fills',
+    host String comment 'Where it runs',
+    place String comment 'Which processes of the host it sees: those of a container are others',
+    pid UInt32 comment 'Its process there',
+    asked_at DateTime64(6, 'UTC') comment 'When it asked first, by its own clock; the first is served first',
+    updated_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'Last sign of life; the newest row of a run counts'
+) engine = ReplacingMergeTree(updated_at)
+order by run_id
+ttl toDateTime(updated_at) + interval 1 day
+comment 'Who loads what now; on servers only, an embedded folder has a lock file';
 {% endmacro %}

@@ -4,22 +4,33 @@ One Warehouse is one connection; its calls block and must not overlap.
 """
 
 import contextlib
+import logging
 import re
-from collections.abc import Iterable, Iterator
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 import clickhouse_connect
 import jinja2
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
 from loaders import embedded
 from loaders.entities import Columns, Entity
 from loaders.target import Target
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+PATIENCE = 60.0  # seconds for which a load waits for a warehouse that went away
+# ClickHouse's own "later": too many queries or parts, memory, sockets, Keeper, replicas, shutting down, overload.
+PASSING = frozenset({202, 209, 210, 225, 236, 241, 242, 252, 279, 285, 286, 319, 373, 394, 439, 745, 999})
+Answer = TypeVar("Answer")
+
+# The driver logs what it raises as well: people would read it twice.
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
 
 class WarehouseError(Exception):
@@ -58,16 +69,20 @@ class Warehouse:
         """Connect. Raises WarehouseError, and embedded.WarehouseBusy where another process has the folder."""
         self.target = target
         self.raw = target.raw_schema
+        self.patience = 0.0  # seconds to wait for a server that went away
+        self._leaving = threading.Event()
         try:
             path = embedded.folder(target.host)
             self._client = embedded.connect(path) if path else _connect_to_server(target)
         except ClickHouseError as error:
-            raise WarehouseError(
-                f"{target.host} (target {target.name}) does not answer: {_first_line(error)}"
-            ) from None
+            raise WarehouseError(f"{target.host} (target {target.name}) does not answer: {_reason(error)}") from None
 
     def close(self) -> None:
         self._client.close()
+
+    def leave(self) -> None:
+        """Wait no longer for a warehouse that is away; may be called from anywhere."""
+        self._leaving.set()
 
     def create_tables(self) -> None:
         """Create what is missing of the raw tables; see schema.sql. Needs no right to create where all are there."""
@@ -89,16 +104,17 @@ class Warehouse:
     def command(self, statement: str, parameters: dict[str, Any] | None = None) -> None:
         """Run a statement without rows. Raises WarehouseError."""
         try:
-            self._client.command(statement, parameters=parameters)
+            self._patiently(lambda: self._client.command(statement, parameters=parameters))
         except ClickHouseError as error:
-            raise WarehouseError(_first_line(error)) from None
+            raise WarehouseError(_reason(error)) from None
 
     def rows(self, query: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows of a query, values bound as {name:Type}. Raises WarehouseError."""
         try:
-            return [tuple(row) for row in self._client.query(query, parameters=parameters).result_rows]
+            found = self._patiently(lambda: self._client.query(query, parameters=parameters).result_rows)
         except ClickHouseError as error:
-            raise WarehouseError(_first_line(error)) from None
+            raise WarehouseError(_reason(error)) from None
+        return [tuple(row) for row in found]
 
     def insert(self, entity: Entity, columns: Columns, run_id: str) -> None:
         """Insert parsed values of one entity, as one block of native columns."""
@@ -130,8 +146,11 @@ class Warehouse:
 
     def record_run(self, figures: dict[str, Any]) -> None:
         """Add a row to load_runs, given by column."""
-        types = declared_columns()["load_runs"]
-        self._insert("load_runs", list(figures), [types[name] for name in figures], [[v] for v in figures.values()])
+        self._insert_row("load_runs", figures)
+
+    def record_lease(self, claim: dict[str, Any]) -> None:
+        """Add a row to load_leases, given by column."""
+        self._insert_row("load_leases", claim)
 
     def windows(self, entity: str) -> Windows:
         """What is remembered of an entity by filter, the newest word on each window."""
@@ -151,20 +170,43 @@ class Warehouse:
             windows.setdefault(scope, []).append(window)
         return windows
 
+    def _insert_row(self, table: str, values: dict[str, Any]) -> None:
+        types = declared_columns()[table]
+        self._insert(table, list(values), [types[name] for name in values], [[value] for value in values.values()])
+
     def _insert(self, table: str, names: list[str], types: list[str], columns: Columns) -> None:
         if not columns or not columns[0]:
             return
         try:
-            self._client.insert(
-                table,
-                columns,
-                database=self.raw,
-                column_names=names,
-                column_type_names=types,
-                column_oriented=True,
+            # Landed twice (the answer was lost, or a half of it was there) a row counts once.
+            self._patiently(
+                lambda: self._client.insert(
+                    table,
+                    columns,
+                    database=self.raw,
+                    column_names=names,
+                    column_type_names=types,
+                    column_oriented=True,
+                )
             )
         except ClickHouseError as error:
-            raise WarehouseError(f"{len(columns[0]):,} rows for {table} were refused: {_first_line(error)}") from None
+            raise WarehouseError(f"{len(columns[0]):,} rows for {table} were not landed: {_reason(error)}") from None
+
+    def _patiently(self, work: Callable[[], Answer]) -> Answer:
+        """Do it, again and again while a server is away, as long as patience lasts."""
+        deadline, pause, is_told = time.monotonic() + self.patience, 0.25, False
+        while True:
+            try:
+                return work()
+            except ClickHouseError as error:
+                left = deadline - time.monotonic()
+                if left <= 0 or self._leaving.is_set() or not _is_passing(error):
+                    raise
+                if not is_told:
+                    is_told = True
+                    print(f"{self.target.host} is away ({_reason(error)}); waiting for it", file=sys.stderr, flush=True)
+            self._leaving.wait(min(pause, left))
+            pause = min(2 * pause, 5.0)
 
 
 def _columns(rows: Iterable[tuple[Any, ...]]) -> Columns:
@@ -219,9 +261,24 @@ def _connect_to_server(target: Target) -> Any:
         interface="https" if target.secure else "http",
         compress=True,
         query_limit=0,
+        # Nothing here needs a session, and one that the server still holds would refuse the next statement.
+        autogenerate_session_id=False,
+        show_clickhouse_errors="scrub",
         send_receive_timeout=target.send_receive_timeout,
     )
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
+def _is_passing(error: ClickHouseError) -> bool:
+    """Whether the same statement may go through later: nobody answered, or ClickHouse says so."""
+    code = getattr(error, "code", None)
+    return code in PASSING or (code is None and isinstance(error, OperationalError))
+
+
+def _reason(error: ClickHouseError) -> str:
+    """What went wrong in one line: what ClickHouse said, else what the network said."""
+    cause: BaseException | None = error if getattr(error, "code", None) is None else None
+    while cause is not None:
+        if isinstance(cause, OSError):
+            return cause.strerror or str(cause) or type(cause).__name__
+        cause = cause.__cause__ or cause.__context__
+    return str(error).strip().split("\n")[0].rpartition("DB::Exception: ")[2]

@@ -1,10 +1,13 @@
 """What the tests share: the command and dbt as a user runs them, and a plain client's view of the warehouse."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,9 @@ import clickhouse_connect
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-# Real recordings, where they are at hand; they are not part of the project.
-SHARED = Path(os.environ.get("POLYLEDGER_SHARED", PROJECT.parent / "shared"))
+# Real recordings and a real server, where they are at hand; they are not part of the project.
+SHARED = Path(os.environ.get("POLYLEDGER_SHARED") or PROJECT.parent / "shared")
+SERVER_TOOL = SHARED / "tools" / "clickhouse_server.py"
 MARTS = (
     "fct_fills",
     "vw_resolutions_truth",
@@ -64,6 +68,10 @@ class Desk:
         finally:
             client.close()
 
+    def has_tables(self) -> bool:
+        """Whether a load got so far."""
+        return bool(self.rows("select 1 from system.tables where database || '.' = 'polyledger_raw.'"))
+
     def marts(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every mart, in an order of its own."""
         return {mart: sorted(self.rows(f"select * from polyledger.{mart}"), key=repr) for mart in MARTS}
@@ -73,6 +81,122 @@ def _run(words: list[str], env: dict[str, str], code: int | None) -> subprocess.
     done = subprocess.run(words, env=env, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=600)
     assert code is None or done.returncode == code, f"{words} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+class ClickHouse:
+    """A real server: one that CLICKHOUSE_HOST names, or one on loopback that tests may also kill."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.settings = {name: value for name, value in os.environ.items() if name.startswith("CLICKHOUSE_")}
+        self._folder = folder
+        if folder is not None:
+            self.settings = {"CLICKHOUSE_HOST": "127.0.0.1", "CLICKHOUSE_PORT": str(free_port())}
+            self._tcp_port = free_port()
+
+    def start(self) -> None:
+        """Serve, with what is there from before. Skips the test where the server cannot be had."""
+        words = ["--http-port", self.settings["CLICKHOUSE_PORT"], "--tcp-port", str(self._tcp_port)]
+        words += ["--path", str(self._folder), "--seconds", "36000"]
+        with Path(f"{self._folder}.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, str(SERVER_TOOL), *words], stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        assert self._process.stdout
+        if self._process.stdout.readline() != "READY\n":
+            self.kill()
+            pytest.skip(f"no ClickHouse server: {SERVER_TOOL} could not start one")
+
+    def kill(self) -> None:
+        """End it as kill -9 or a power cut does."""
+        self._process.kill()
+        self._process.communicate()
+
+    def pause(self) -> None:
+        """Let it hang: connections are accepted and nothing is answered."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        client = clickhouse_connect.get_client(
+            host=self.settings["CLICKHOUSE_HOST"],
+            port=int(self.settings.get("CLICKHOUSE_PORT") or 8123),
+            username=self.settings.get("CLICKHOUSE_USER") or "default",
+            password=self.settings.get("CLICKHOUSE_PASSWORD", ""),
+            secure=self.settings.get("CLICKHOUSE_SECURE", "").lower() in ("1", "true", "yes"),
+        )
+        try:
+            return [tuple(row) for row in client.query(query).result_rows]
+        finally:
+            client.close()
+
+
+@dataclass
+class ServerDesk(Desk):
+    """A user's desk with databases of its own on a server."""
+
+    server: ClickHouse = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        self.databases = {name: f"{name}_{uuid.uuid4().hex[:12]}" for name in ("polyledger_raw", "polyledger")}
+
+    def environment(self, **more: str) -> dict[str, str]:
+        own = {
+            "POLYLEDGER_TARGET": "server",
+            "POLYLEDGER_RAW_SCHEMA": self.databases["polyledger_raw"],
+            "POLYLEDGER_SCHEMA": self.databases["polyledger"],
+        }
+        return super().environment(**own, **self.server.settings, **more)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        for name, own in self.databases.items():
+            query = query.replace(f"{name}.", f"{own}.")
+        return self.server.rows(query)
+
+    def drop(self) -> None:
+        for database in self.databases.values():
+            self.server.rows(f"drop database if exists {database}")
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
+    """A server for all tests of this process."""
+    if os.environ.get("CLICKHOUSE_HOST"):
+        yield ClickHouse(None)
+        return
+    server = started_server(tmp_path_factory.mktemp("clickhouse"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def mortal_clickhouse(tmp_path: Path) -> Iterator[ClickHouse]:
+    """A server that the test may kill."""
+    server = started_server(tmp_path)
+    yield server
+    server.kill()
+
+
+def started_server(folder: Path) -> ClickHouse:
+    if not SERVER_TOOL.exists():
+        pytest.skip("no ClickHouse server: CLICKHOUSE_HOST names none, and there is no tools/clickhouse_server.py")
+    server = ClickHouse(folder / "server")
+    server.start()
+    return server
+
+
+@pytest.fixture
+def server_desk(clickhouse: ClickHouse, tmp_path: Path) -> Iterator[ServerDesk]:
+    desk = ServerDesk(tmp_path / "warehouse", server=clickhouse)
+    yield desk
+    desk.drop()
 
 
 @pytest.fixture
