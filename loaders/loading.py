@@ -65,9 +65,10 @@ class Batch:
             self.blocks.append(block.data)
             self.rows += block.rows
             for row, reason in block.damaged:
-                row_id = row.get("id") if isinstance(row, dict) else None
+                row_id = str(row.get("id") or "") if isinstance(row, dict) else ""
+                row_id = row_id.encode(errors="replace").decode()  # half of a surrogate pair cannot be stored
                 raw = json.dumps(row, sort_keys=True)
-                self.rejected.append(Rejected(self.entity.name, str(row_id or ""), reason, raw))
+                self.rejected.append(Rejected(self.entity.name, row_id, reason, raw))
         for state in states:
             self.states[state.entity, state.scope, state.since, state.until] = state
 
