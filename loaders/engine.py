@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from loaders.loading import Landing, Series
-from loaders.subgraph import PAGE_SIZE, SubgraphError, Subgraphs, event_page, position, positions
+from loaders.subgraph import PAGE_SIZE, SubgraphError, Subgraphs, event_page, position
 from loaders.warehouse import WindowState
 
 WORTH_SPLITTING = 4 * PAGE_SIZE  # rows ahead: a split costs half a page, at the end of the earlier part
@@ -134,7 +134,7 @@ class Engine:
             page = await event_page(self._subgraphs, entity, job.reached, before, "", filters, newest=True)
         except SubgraphError:
             return
-        found = positions(page.rows)
+        found = page.positions
         if not found or job not in self._active:
             return
         tail = Job(job.series, min(found)[0] + 1, before, is_recorded=job.is_recorded)
@@ -159,8 +159,7 @@ class Engine:
         while True:
             entity, filters = job.series.entity, job.series.filters
             page = await event_page(self._subgraphs, entity, job.since, job.until, job.cursor, filters, job.page_size)
-            found, had = positions(page.rows), job.reached
-            rows = page.rows
+            rows, found, had = page.rows, page.positions, job.reached
             if found and found[-1][0] >= job.until:
                 # Meanwhile a later part was split off: its rows are another worker's.
                 rows = [row for row in rows if not (p := position(row)) or p[0] < job.until]

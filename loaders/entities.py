@@ -3,6 +3,7 @@
 Sources: the subgraphs' schemas. Units stay as served (base units of 10^-6, unix seconds); only the type changes.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -10,10 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from loaders import native
+from loaders.native import Write
+
 Row = dict[str, Any]
-Columns = list[list[Any]]  # values of many rows, by field
 Convert = Callable[[Any], Any]
-ConvertMany = Callable[[list[Any]], list[Any]]
 
 
 class RowError(Exception):
@@ -22,61 +24,49 @@ class RowError(Exception):
 
 @dataclass(frozen=True)
 class Kind:
-    """A ClickHouse type and how a served value becomes one of it; `many` is the same for a column, only faster."""
+    """A ClickHouse type: how a served value becomes one of it, and how a column of them is written (native.py).
+
+    `write_served` writes served values at once, and raises ValueError where one is not as usual.
+    """
 
     type: str
-    one: Convert
-    fast: ConvertMany | None = None
+    convert: Convert
+    write: Write
+    write_served: Write | None = None
 
-    def many(self, values: list[Any]) -> list[Any]:
-        """Convert a column. Raises ValueError when any value cannot be understood."""
-        try:
-            quickly = self.fast(values) if self.fast else None
-        except TypeError:  # not all are texts
-            quickly = None
-        return quickly or [self.one(value) for value in values]
+    def column(self, values: list[Any]) -> bytes:
+        """Served values as written. Raises ValueError when any cannot be understood."""
+        if self.write_served:
+            with contextlib.suppress(ValueError, TypeError):  # TypeError: not all are texts
+                return self.write_served(values)
+        return self.write([self.convert(value) for value in values])
 
 
-def _hex(size: int) -> Convert:
+def _hex(size: int) -> Kind:
     wanted = re.compile(rf"0x[0-9a-fA-F]{{{2 * size}}}")
+    length = 2 + 2 * size
 
     def convert(value: Any) -> bytes:
         if not isinstance(value, str) or not wanted.fullmatch(value):
             raise ValueError(f"is not 0x and {2 * size} hex digits")
         return bytes.fromhex(value[2:])
 
-    return convert
-
-
-def _hex_column(size: int) -> ConvertMany:
-    length = 2 + 2 * size
-
-    def convert(values: list[Any]) -> list[Any]:
+    def write_served(values: list[Any]) -> bytes:
         text, count = "".join(values), len(values)
         if set(map(len, values)) != {length} or text[::length] != "0" * count or text[1::length] != "x" * count:
-            return []
-        data = bytes.fromhex("".join([value[2:] for value in values]))
-        # Blanks are skipped by fromhex, and would shift what follows.
-        whole = len(data) == size * count
-        return [data[start : start + size] for start in range(0, len(data), size)] if whole else []
+            raise ValueError("not all are 0x and as many digits")
+        written = bytes.fromhex(text.replace("0x", ""))
+        if len(written) != size * count:
+            raise ValueError("a blank or a second 0x was skipped")
+        return written
 
-    return convert
-
-
-def _integer_column(bits: int) -> ConvertMany:
-    def convert(values: list[Any]) -> list[Any]:
-        text = "".join(values)
-        if "" in values or not (text.isascii() and text.isdigit()):
-            return []
-        numbers = list(map(int, values))
-        return numbers if max(numbers) < 2**bits else []
-
-    return convert
+    return Kind(f"FixedString({size})", convert, b"".join, write_served)
 
 
-def _integer(bits: int, signed: bool = False) -> Convert:
+def _integer(type_name: str, bits: int, signed: bool = False) -> Kind:
     least, most = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     digits = re.compile(r"-?[0-9]{1,80}" if signed else r"[0-9]{1,80}")
+    write = native.integers(bits, signed)
 
     def convert(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int | str):
@@ -88,13 +78,28 @@ def _integer(bits: int, signed: bool = False) -> Convert:
             raise ValueError(f"does not fit {bits} bits")
         return number
 
-    return convert
+    def write_served(values: list[Any]) -> bytes:
+        text = "".join(values)
+        if not (text.isascii() and text.isdigit()) or "" in values or max(map(len, values)) > 80:
+            raise ValueError("not all are digits")
+        try:
+            return write(list(map(int, values)))
+        except OverflowError as error:
+            raise ValueError(str(error)) from None
+
+    return Kind(type_name, convert, write, write_served)
 
 
 def _event_id(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"0x[0-9a-fA-F]{64}(_0x[0-9a-fA-F]{1,8})?", value):
         raise ValueError("is not a transaction hash with a log index")
     return value.lower()
+
+
+def _position_id(value: Any) -> str:
+    if not isinstance(value, str) or not value.isascii() or not value:
+        raise ValueError("is not a plain text")
+    return value
 
 
 def _numerator(value: Any) -> str:
@@ -112,29 +117,34 @@ def _truth(value: Any) -> bool:
     return value
 
 
-def _list(of: Convert) -> Convert:
+def _list_of(item: Kind) -> Kind:
     def convert(value: Any) -> list[Any]:
         if not isinstance(value, list):
             raise ValueError("is not a list")
-        return [of(item) for item in value]
+        return [item.convert(one) for one in value]
 
-    return convert
-
-
-def _or_null(of: Convert) -> Convert:
-    return lambda value: None if value is None else of(value)
+    return Kind(f"Array({item.type})", convert, native.arrays(item.write))
 
 
-HASH = Kind("FixedString(32)", _hex(32), _hex_column(32))
-ADDRESS = Kind("FixedString(20)", _hex(20), _hex_column(20))
-UINT256 = Kind("UInt256", _integer(256), _integer_column(256))
-INT256 = Kind("Int256", _integer(256, signed=True))
-UINT64 = Kind("UInt64", _integer(64), _integer_column(64))
-UINT32 = Kind("UInt32", _integer(32))
-MOMENT = Kind("DateTime('UTC')", _integer(32), _integer_column(32))  # unix seconds
-EVENT_ID = Kind("String", _event_id)
-DENOMINATOR = Kind("String", lambda value: "" if value in (None, "") else _numerator(value))
-TRUTH = Kind("Bool", _truth)
+def _or_null(value: Kind) -> Kind:
+    def convert(served: Any) -> Any:
+        return None if served is None else value.convert(served)
+
+    return Kind(f"Nullable({value.type})", convert, native.nullable(value.write, 0))
+
+
+HASH = _hex(32)
+ADDRESS = _hex(20)
+UINT256 = _integer("UInt256", 256)
+INT256 = _integer("Int256", 256, signed=True)
+UINT64 = _integer("UInt64", 64)
+UINT32 = _integer("UInt32", 32)
+MOMENT = _integer("DateTime('UTC')", 32)  # unix seconds
+EVENT_ID = Kind("String", _event_id, native.texts)
+POSITION_ID = Kind("String", _position_id, native.texts)
+NUMERATOR = Kind("String", _numerator, native.texts)
+DENOMINATOR = Kind("String", lambda value: "" if value in (None, "") else _numerator(value), native.texts)
+TRUTH = Kind("Bool", _truth, bytes)
 
 
 @dataclass(frozen=True)
@@ -144,6 +154,15 @@ class Field:
     name: str
     column: str
     kind: Kind
+
+
+@dataclass(frozen=True)
+class Block:
+    """A page as written for its raw table (native.py), how many rows that is, and the others, each with its reason."""
+
+    data: bytes
+    rows: int
+    damaged: list[tuple[Any, str]]
 
 
 @dataclass(frozen=True)
@@ -175,11 +194,17 @@ class Entity:
             return False
         return bool(self.check_page and self.check_page(rows)) or not any(map(self.check, rows))
 
-    def parse_page(self, rows: list[Any]) -> tuple[Columns, list[tuple[Any, str]]]:
-        """The rows' values by field, and the rows that cannot be understood, each with its reason."""
+    def block(self, rows: list[Any], run_id: str) -> Block:
+        """The page as the raw table takes it."""
+        written, good, damaged = self._columns(rows)
+        columns = [(field.column, field.kind.type, values) for field, values in zip(self.fields, written, strict=True)]
+        columns.append(("_run_id", "String", native.same_text(run_id, good)))
+        return Block(native.block(good, columns), good, damaged)
+
+    def _columns(self, rows: list[Any]) -> tuple[list[bytes], int, list[tuple[Any, str]]]:
         try:
             if self.is_page_good(rows):
-                return [field.kind.many([row[field.name] for row in rows]) for field in self.fields], []
+                return [field.kind.column([row[field.name] for row in rows]) for field in self.fields], len(rows), []
         except (AttributeError, KeyError, TypeError, ValueError):
             pass  # some row is damaged: one by one
         good, damaged = [], []
@@ -188,7 +213,8 @@ class Entity:
                 good.append(self.parse(row))
             except RowError as error:
                 damaged.append((row, str(error)))
-        return [list(column) for column in zip(*good, strict=True)] or [[] for _ in self.fields], damaged
+        columns = list(zip(*good, strict=True)) or [() for _ in self.fields]
+        return [f.kind.write(list(column)) for f, column in zip(self.fields, columns, strict=True)], len(good), damaged
 
     def parse(self, row: Any) -> tuple[Any, ...]:
         """The row's values in column order. Raises RowError."""
@@ -201,7 +227,7 @@ class Entity:
             if field.name not in row:
                 raise RowError(f"{field.name} is missing")
             try:
-                values.append(field.kind.one(row[field.name]))
+                values.append(field.kind.convert(row[field.name]))
             except ValueError as error:
                 raise RowError(f"{field.name} {error}: {json.dumps(row[field.name])[:100]}") from None
         if wrong := self.check(row):
@@ -244,12 +270,6 @@ def _check_condition(row: Row) -> str | None:
     if row["payoutNumerators"] and len(row["payoutNumerators"]) != len(row["positionIds"]):
         return "payoutNumerators and positionIds differ in length"
     return None
-
-
-def _text_id(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("is not a text")
-    return value
 
 
 ORDER_FILLS = Entity(
@@ -298,7 +318,7 @@ MARKET_DATA = Entity(
     fields=_fields(
         ("id", UINT256),
         ("condition", HASH),
-        ("outcomeIndex", Kind("Nullable(UInt256)", _or_null(_integer(256)))),
+        ("outcomeIndex", _or_null(UINT256)),
     ),
 )
 CONDITIONS = Entity(
@@ -308,8 +328,8 @@ CONDITIONS = Entity(
     table="conditions",
     fields=_fields(
         ("id", HASH),
-        ("positionIds", Kind("Array(UInt256)", _list(_integer(256)))),
-        ("payoutNumerators", Kind("Array(String)", _list(_numerator))),
+        ("positionIds", _list_of(UINT256)),
+        ("payoutNumerators", _list_of(NUMERATOR)),
         ("payoutDenominator", DENOMINATOR),
     ),
     check=_check_condition,
@@ -333,7 +353,7 @@ REDEMPTIONS = Entity(
         ("timestamp", MOMENT),
         ("redeemer", ADDRESS),
         ("condition", HASH),
-        ("indexSets", Kind("Array(UInt256)", _list(_integer(256)))),
+        ("indexSets", _list_of(UINT256)),
         ("payout", UINT256),
     ),
     wallet_field="redeemer",
@@ -369,7 +389,7 @@ USER_POSITIONS = Entity(
     many="userPositions",
     table="user_positions",
     fields=_fields(
-        ("id", Kind("String", _text_id)),
+        ("id", POSITION_ID),
         ("user", ADDRESS),
         ("tokenId", UINT256),
         ("amount", UINT256),

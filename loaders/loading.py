@@ -5,6 +5,7 @@ command asks again for what is not recorded, and a row that is landed twice coun
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import time
@@ -14,16 +15,14 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import chain
 from typing import Any
 
-from loaders.entities import Columns, Entity, Row
+from loaders.entities import Entity, Row
 from loaders.subgraph import Filter, Head, SettingError
 from loaders.warehouse import Rejected, Warehouse, WindowState
 
 BATCH_SECONDS = 5.0  # a batch is landed after this time even if it is small
 BEAT_SECONDS = 30.0  # between signs of life
-QUEUED_PAGES = 32  # that may wait while a batch is inserted
 
 
 @dataclass
@@ -47,23 +46,40 @@ async def all_of(*work: Coroutine[Any, Any, None]) -> None:
         raise failures.exceptions[0] from None
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """A page on its way to the warehouse, and the states that its landing means."""
+# By entity, filter and beginning: the end of a window may change while it is loaded.
+Window = tuple[str, str, datetime]
 
-    entity: Entity | None
-    rows: list[Row]
-    states: tuple[WindowState, ...]
-    landed: asyncio.Event | None = None  # set when this and all before it are landed
 
-    @property
-    def window(self) -> tuple[str, str, datetime] | None:
-        """Which window the rows are of; its end may change while it is loaded."""
-        return (self.states[0].entity, self.states[0].scope, self.states[0].since) if self.states else None
+class Batch:
+    """Pages of one entity that are landed together, and what to remember once they are."""
+
+    def __init__(self, entity: Entity) -> None:
+        self.entity = entity
+        self.blocks: list[bytes] = []
+        self.rows = 0
+        self.rejected: list[Rejected] = []
+        self.states: dict[tuple[str, str, datetime, datetime], WindowState] = {}
+        self.by_window: Counter[Window] = Counter()  # rows
+        self.due = time.monotonic() + BATCH_SECONDS
+        self.taken = asyncio.Event()  # the writer has it, and the next one is being filled
+        self.landed = asyncio.Event()  # or will never be: see Landing.failure
+
+    def add(self, rows: list[Row], states: Iterable[WindowState], run_id: str) -> None:
+        if rows:
+            block = self.entity.block(rows, run_id)
+            self.blocks.append(block.data)
+            self.rows += block.rows
+            for row, reason in block.damaged:
+                row_id = str(row.get("id") or "") if isinstance(row, dict) else ""
+                row_id = row_id.encode(errors="replace").decode()  # half of a surrogate pair cannot be stored
+                raw = json.dumps(row, sort_keys=True)
+                self.rejected.append(Rejected(self.entity.name, row_id, reason, raw))
+        for state in states:
+            self.states[state.entity, state.scope, state.since, state.until] = state
 
 
 class Landing:
-    """One writer behind a bounded queue: pages of all entities become few large inserts.
+    """One writer: pages become few large inserts, one batch is inserted while the next ones are filled.
 
     Use it as an async context; leaving it lands what is in hand, also when the load failed or was stopped.
     """
@@ -74,16 +90,10 @@ class Landing:
         prefix = os.environ.get("POLYLEDGER_RUN_PREFIX", "")
         self.run_id = f"{prefix}{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
         self._batch_size = batch_size
-        self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(QUEUED_PAGES)
-        self._rows: dict[str, tuple[Entity, list[Columns]]] = {}
-        self._rejected: list[Rejected] = []
-        self._windows: dict[tuple[str, str, datetime, datetime], WindowState] = {}
-        # Rows by window that would be fetched again if the process died now, and those of them in the next insert.
-        self._unlanded: Counter[tuple[str, str, datetime] | None] = Counter()
-        self._landing: Counter[tuple[str, str, datetime] | None] = Counter()
-        self._landed = asyncio.Event()
-        self._held = 0
-        self._held_since = time.monotonic()
+        self._filling: dict[str, Batch] = {}  # by entity, the one that waits longest first
+        self._inserting: Batch | None = None
+        self._changed = asyncio.Event()
+        self._is_closing = False
         self._next_beat = time.monotonic() + BEAT_SECONDS
         self.failure: Exception | None = None  # of the warehouse: nothing that came after it is landed
         self.beat: Callable[[], None] = lambda: None  # called now and then between inserts: a sign of life
@@ -93,7 +103,8 @@ class Landing:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        await self._queue.put(None)
+        self._is_closing = True
+        self._changed.set()
         await self._writer
         if self.failure and error is None:
             raise self.failure
@@ -103,70 +114,63 @@ class Landing:
 
         Returns when less than a batch of that window waits to be landed: no more is lost with the process.
         """
-        delivery = Delivery(entity, rows, tuple(states))
-        await self._deliver(delivery)
-        while self._unlanded[delivery.window] >= self._batch_size and not self.failure:
-            await self._landed.wait()
+        self._check()
+        states = tuple(states)
+        batch = self._filling.get(entity.name)
+        if batch is None:
+            batch = self._filling[entity.name] = Batch(entity)
+        batch.add(rows, states, self.run_id)
+        if self._is_due(batch):
+            self._changed.set()
+            await batch.taken.wait()
+        for state in states[:1]:
+            window = (state.entity, state.scope, state.since)
+            batch.by_window[window] += len(rows)
+            while self._in_hand(window) >= self._batch_size and self._inserting:
+                await self._inserting.landed.wait()
+        self._check()
 
     async def flush(self) -> None:
         """Wait until all that was handed over is landed. Raises WarehouseError."""
-        landed = asyncio.Event()
-        await self._deliver(Delivery(None, [], (), landed))
-        await landed.wait()
+        batches = [*self._filling.values(), *filter(None, [self._inserting])]
+        for batch in batches:
+            batch.due = 0.0
+        self._changed.set()
+        for batch in batches:
+            await batch.landed.wait()
+        self._check()
+
+    def _in_hand(self, window: Window) -> int:
+        """Rows of a window that would be fetched again if the process died now."""
+        batches = filter(None, [self._filling.get(window[0]), self._inserting])
+        return sum(batch.by_window[window] for batch in batches)
+
+    def _check(self) -> None:
         if self.failure:
             raise self.failure
 
-    async def _deliver(self, delivery: Delivery) -> None:
-        if self.failure:
-            raise self.failure
-        self._unlanded[delivery.window] += len(delivery.rows)
-        await self._queue.put(delivery)
+    def _is_due(self, batch: Batch) -> bool:
+        return self._is_closing or batch.rows >= self._batch_size or batch.due <= time.monotonic()
 
     async def _write(self) -> None:
-        coming = asyncio.create_task(self._queue.get())
         while True:
-            due = self._held_since + BATCH_SECONDS if self._held else self._next_beat
-            await asyncio.wait({coming}, timeout=max(min(due, self._next_beat) - time.monotonic(), 0))
+            self._changed.clear()
             if time.monotonic() >= self._next_beat:
                 self._next_beat = time.monotonic() + BEAT_SECONDS
                 await self._try(self.beat)
-            if not coming.done():
-                if self._held and time.monotonic() >= due:
-                    await self._land()
-                continue
-            delivery = coming.result()
-            if delivery is None:
-                await self._land()
+            batch = next(filter(self._is_due, self._filling.values()), None)
+            if batch:
+                self._inserting = self._filling.pop(batch.entity.name)
+                batch.taken.set()
+                await self._try(partial(self._insert, batch))
+                self._inserting = None
+                batch.landed.set()
+            elif self._is_closing:
                 return
-            coming = asyncio.create_task(self._queue.get())
-            await self._try(partial(self._take, delivery))
-            self._landing[delivery.window] += len(delivery.rows)
-            if delivery.landed or self._held >= self._batch_size:
-                await self._land()
-            if delivery.landed:
-                delivery.landed.set()
-
-    def _take(self, delivery: Delivery) -> None:
-        entity = delivery.entity
-        if not self._held:
-            self._held_since = time.monotonic()
-        if entity and delivery.rows:
-            columns, damaged = entity.parse_page(delivery.rows)
-            self._rows.setdefault(entity.table, (entity, []))[1].append(columns)
-            for row, reason in damaged:
-                row_id = row.get("id") if isinstance(row, dict) else None
-                self._rejected.append(Rejected(entity.name, str(row_id or ""), reason, json.dumps(row, sort_keys=True)))
-        for state in delivery.states:
-            self._windows[state.entity, state.scope, state.since, state.until] = state
-        self._held += len(delivery.rows) + len(delivery.states)
-
-    async def _land(self) -> None:
-        await self._try(self._insert)
-        self._rows, self._rejected, self._windows, self._held = {}, [], {}, 0
-        self._unlanded -= self._landing
-        self._landing.clear()
-        self._landed.set()
-        self._landed = asyncio.Event()
+            else:
+                wake = min([self._next_beat, *(batch.due for batch in self._filling.values())])
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), max(wake - time.monotonic(), 0))
 
     async def _try(self, work: Callable[[], None]) -> None:
         """Work in a thread, so that pages go on arriving. After a failure nothing more is landed or remembered."""
@@ -176,18 +180,16 @@ class Landing:
             await asyncio.to_thread(work)
         except Exception as error:  # whatever it is: it is raised where pages come from, and stops the load
             self.failure = error
-            self._landed.set()
 
-    def _insert(self) -> None:
-        for entity, pages in self._rows.values():
-            columns = [list(chain.from_iterable(parts)) for parts in zip(*pages, strict=True)]
-            self.warehouse.insert(entity, columns, self.run_id)
-            self.result.rows[entity.name] += len(columns[0])
-        self.warehouse.insert_rejected(self._rejected, self.run_id)
-        for rejected in self._rejected:
-            self.result.rejected[rejected.entity] += 1
+    def _insert(self, batch: Batch) -> None:
+        if batch.rows:
+            self.warehouse.insert(batch.entity, batch.blocks, batch.rows)
+            self.result.rows[batch.entity.name] += batch.rows
+        if batch.rejected:
+            self.warehouse.insert_rejected(batch.rejected, self.run_id)
+            self.result.rejected[batch.entity.name] += len(batch.rejected)
         # Last, and only now: what is remembered is landed.
-        self.warehouse.record(self._windows.values())
+        self.warehouse.record(batch.states.values())
 
 
 def batch_rows() -> int:

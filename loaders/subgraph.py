@@ -10,10 +10,11 @@ import random
 import re
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
+import msgspec
 
 from loaders import __version__
 from loaders.entities import Entity, Row
@@ -209,9 +210,8 @@ class Subgraphs:
         if response.status_code != 200:
             return None, f"HTTP {response.status_code}", _retry_after(response)
         try:
-            # Fractions stay text: a float would round a payout.
-            answer = json.loads(response.content, parse_float=str)
-        except ValueError:
+            answer = _decoded(response.content)
+        except (ValueError, RecursionError):
             is_page = response.content.lstrip()[:1] == b"<"
             return None, "HTML instead of JSON" if is_page else "broken JSON", 0
         if not isinstance(answer, dict):
@@ -224,6 +224,18 @@ class Subgraphs:
         if not isinstance(answer.get("data"), dict):
             return None, "an answer without data", 0
         return answer["data"], "", 0
+
+
+_decoder = msgspec.json.Decoder(float_hook=str)  # fractions stay text: a float would round a payout
+
+
+def _decoded(content: bytes) -> Any:
+    """What an answer says. Raises ValueError and RecursionError."""
+    try:
+        return _decoder.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # The standard library also reads NaN and half of a surrogate pair: damage of a row, not of the page.
+        return json.loads(content, parse_float=str)
 
 
 def _whole(value: Any) -> int | None:
@@ -264,6 +276,7 @@ class Page:
 
     rows: list[Row]
     size: int
+    positions: list[tuple[int, str]]  # of events; see positions()
 
 
 async def event_page(
@@ -301,7 +314,20 @@ async def event_page(
         f"query($first: Int!, $until: BigInt!{declared}) {{ rows: {entity.many}(where: {where}, first: $first, "
         f"orderBy: timestamp, orderDirection: {order}) {{ {' '.join(entity.field_names)} }} }}"
     )
-    return await _page(subgraphs, entity, query, variables, _events(had, until, newest))
+    found: list[tuple[int, str]] = []
+
+    def check(rows: list[Row], size: int) -> str | None:
+        """The rows follow what was had, and stay below until. A stale or repeated page does not."""
+        found[:] = positions(rows)
+        if found != sorted(found, reverse=newest):
+            return "rows out of order"
+        if found and not (had < min(found[0], found[-1]) and max(found[0], found[-1]) < (until, "")):
+            return "rows outside of what was asked"
+        if len(rows) == size and not found:
+            return "a full page without a row to go on from"
+        return None
+
+    return replace(await _page(subgraphs, entity, query, variables, check), positions=found)
 
 
 async def timed_pages(
@@ -319,7 +345,7 @@ async def timed_pages(
         yield page.rows
         if len(page.rows) < page.size:
             return
-        last = max(positions(page.rows))
+        last = page.positions[-1]
         cursor = f"{last[0]}:{last[1]}"
 
 
@@ -335,26 +361,12 @@ def position(row: Row) -> tuple[int, str] | None:
 def positions(rows: list[Row]) -> list[tuple[int, str]]:
     """(timestamp, id) of each event, by which pages are turned; damaged rows have none."""
     try:
-        return [(int(row["timestamp"]), row["id"]) for row in rows]
+        found = [(int(row["timestamp"]), row["id"]) for row in rows]
+        if "".join([row_id for _, row_id in found]).isascii():
+            return found
     except (KeyError, TypeError, ValueError):
-        return [p for p in map(position, rows) if p]
-
-
-def _events(had: tuple[int, str], until: int, newest: bool) -> Callable[[list[Row], int], str | None]:
-    """A check: the rows follow what was had, and stay below until. A stale or repeated page does not."""
-
-    def check(rows: list[Row], size: int) -> str | None:
-        found = positions(rows)
-        in_order = sorted(found, reverse=newest)
-        if found != in_order:
-            return "rows out of order"
-        if found and not (had < min(found[0], found[-1]) and max(found[0], found[-1]) < (until, "")):
-            return "rows outside of what was asked"
-        if len(rows) == size and not found:
-            return "a full page without a row to go on from"
-        return None
-
-    return check
+        pass
+    return [p for p in map(position, rows) if p]
 
 
 async def pages_by_id(
@@ -379,7 +391,8 @@ async def pages_by_id(
 
 
 def _id(row: Row) -> str | None:
-    return row["id"] if isinstance(row, dict) and isinstance(row.get("id"), str) else None
+    row_id = row.get("id") if isinstance(row, dict) else None
+    return row_id if isinstance(row_id, str) and row_id.isascii() else None
 
 
 def _ids_above(after: str) -> Callable[[list[Row], int], str | None]:
@@ -420,4 +433,4 @@ async def _page(
 
     # After a time-out `first` is smaller than it was.
     rows = (await subgraphs.ask(entity.subgraph, query, variables, check, may_shrink))["rows"]
-    return Page(rows, variables["first"])
+    return Page(rows, variables["first"], [])

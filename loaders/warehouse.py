@@ -4,13 +4,14 @@ One Warehouse is one connection; its calls block and must not overlap.
 """
 
 import contextlib
+import json
 import logging
 import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any, TypeVar
@@ -20,7 +21,7 @@ import jinja2
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
 from loaders import embedded
-from loaders.entities import Columns, Entity
+from loaders.entities import Entity
 from loaders.target import Target
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -116,41 +117,26 @@ class Warehouse:
             raise WarehouseError(_reason(error)) from None
         return [tuple(row) for row in found]
 
-    def insert(self, entity: Entity, columns: Columns, run_id: str) -> None:
-        """Insert parsed values of one entity, as one block of native columns."""
-        names = [field.column for field in entity.fields]
-        types = [field.kind.type for field in entity.fields]
-        run_ids = [run_id] * len(columns[0])
-        self._insert(entity.table, [*names, "_run_id"], [*types, "LowCardinality(String)"], [*columns, run_ids])
+    def insert(self, entity: Entity, blocks: list[bytes], rows: int) -> None:
+        """Insert pages of one entity, `rows` rows in all, as entity.block writes them. Raises WarehouseError."""
+        names = [*(field.column for field in entity.fields), "_run_id"]
+        self._land(entity.table, names, b"".join(blocks), "Native", rows)
 
     def insert_rejected(self, rejected: Iterable[Rejected], run_id: str) -> None:
         """Keep rows that could not be understood."""
-        rows = [(r.entity, r.row_id, r.reason, r.raw, run_id) for r in rejected]
-        text = "LowCardinality(String)"
-        self._insert(
-            "rejected_rows",
-            ["entity", "row_id", "reason", "raw", "_run_id"],
-            [text, "String", "String", "String", text],
-            _columns(rows),
-        )
+        self._insert("rejected_rows", [asdict(one) | {"_run_id": run_id} for one in rejected])
 
     def record(self, windows: Iterable[WindowState]) -> None:
         """Remember how far windows are landed."""
-        text, moment = "LowCardinality(String)", "DateTime('UTC')"
-        self._insert(
-            "load_windows",
-            ["entity", "scope", "since", "until", "cursor", "state"],
-            [text, "String", moment, moment, "String", text],
-            _columns((w.entity, w.scope, w.since, w.until, w.cursor, w.state) for w in windows),
-        )
+        self._insert("load_windows", [asdict(window) for window in windows])
 
     def record_run(self, figures: dict[str, Any]) -> None:
         """Add a row to load_runs, given by column."""
-        self._insert_row("load_runs", figures)
+        self._insert("load_runs", [figures])
 
     def record_lease(self, claim: dict[str, Any]) -> None:
         """Add a row to load_leases, given by column."""
-        self._insert_row("load_leases", claim)
+        self._insert("load_leases", [claim])
 
     def windows(self, entity: str) -> Windows:
         """What is remembered of an entity by filter, the newest word on each window."""
@@ -170,27 +156,18 @@ class Warehouse:
             windows.setdefault(scope, []).append(window)
         return windows
 
-    def _insert_row(self, table: str, values: dict[str, Any]) -> None:
-        types = declared_columns()[table]
-        self._insert(table, list(values), [types[name] for name in values], [[value] for value in values.values()])
+    def _insert(self, table: str, rows: list[dict[str, Any]]) -> None:
+        """Insert a few rows, each by column."""
+        if rows:
+            lines = "\n".join(json.dumps(row, default=_moment) for row in rows)
+            self._land(table, list(rows[0]), lines, "JSONEachRow", len(rows))
 
-    def _insert(self, table: str, names: list[str], types: list[str], columns: Columns) -> None:
-        if not columns or not columns[0]:
-            return
+    def _land(self, table: str, names: list[str], block: str | bytes, form: str, rows: int) -> None:
+        """One insert. Landed twice (the answer was lost, or a half of it was there) a row counts once."""
         try:
-            # Landed twice (the answer was lost, or a half of it was there) a row counts once.
-            self._patiently(
-                lambda: self._client.insert(
-                    table,
-                    columns,
-                    database=self.raw,
-                    column_names=names,
-                    column_type_names=types,
-                    column_oriented=True,
-                )
-            )
+            self._patiently(lambda: self._client.raw_insert(f"{self.raw}.{table}", names, block, fmt=form))
         except ClickHouseError as error:
-            raise WarehouseError(f"{len(columns[0]):,} rows for {table} were not landed: {_reason(error)}") from None
+            raise WarehouseError(f"{rows:,} rows for {table} were not landed: {_reason(error)}") from None
 
     def _patiently(self, work: Callable[[], Answer]) -> Answer:
         """Do it, again and again while a server is away, as long as patience lasts."""
@@ -209,8 +186,9 @@ class Warehouse:
             pause = min(2 * pause, 5.0)
 
 
-def _columns(rows: Iterable[tuple[Any, ...]]) -> Columns:
-    return [list(column) for column in zip(*rows, strict=True)]
+def _moment(value: datetime) -> str:
+    """A UTC moment as ClickHouse reads it; a DateTime wants no fraction."""
+    return f"{value:%Y-%m-%d %H:%M:%S}" + (f".{value.microsecond:06}" if value.microsecond else "")
 
 
 def condition_of_question(neg_risk_event_id: str, question: str) -> str:

@@ -1,5 +1,6 @@
 """What a served row becomes, and that a damaged one is refused by the name of what is wrong with it."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,7 @@ from loaders.entities import (
     USER_POSITIONS,
     Entity,
     Field,
+    Kind,
     Row,
     RowError,
 )
@@ -218,8 +220,9 @@ def warehouse(desk: Desk) -> Iterator[Warehouse]:
 
 
 def test_what_was_parsed_is_what_the_warehouse_holds(warehouse: Warehouse) -> None:
-    for entity, _, values in GOOD:
-        warehouse.insert(entity, [[value] for value in values], "run")
+    for entity, row, values in GOOD:
+        block = entity.block([row], "run")
+        warehouse.insert(entity, [block.data], block.rows)
         columns = ", ".join(
             f"toUnixTimestamp({field.column})" if field.kind.type.startswith("DateTime") else field.column
             for field in entity.fields
@@ -347,6 +350,49 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=5,
 )
+
+
+KINDS = {field.kind.type: field.kind for entity, _, _ in GOOD for field in entity.fields if field.kind.write_served}
+TEXT = (
+    st.integers(0, 2**256 - 1).map(str)
+    | st.integers(0, 2**256).map(lambda n: f"0x{n:064x}")
+    | st.integers(0, 2**160).map(lambda n: f"0x{n:040X}")
+    | st.sampled_from(["0", "007", str(2**32), str(2**64), str(2**256), "9" * 80, "0" * 81, "", " 1", "1_0", "\u0661"])
+    | st.sampled_from(["0x" + "0x" * 16 + "00" * 16, "0x" + "00 " * 21 + "0", "0X" + "0" * 40, "0x" + "0" * 39 + "x"])
+)
+
+
+@settings(max_examples=500, deadline=None, derandomize=True, database=None)
+@given(
+    kind=st.sampled_from(list(KINDS.values())), values=st.lists(TEXT | JSON, max_size=4) | st.lists(TEXT, max_size=2)
+)
+def test_a_column_is_written_at_once_as_it_is_one_by_one(kind: Kind, values: list[Any]) -> None:
+    assert kind.write_served
+    try:
+        expected = kind.write([kind.convert(value) for value in values])
+    except ValueError:
+        with pytest.raises((ValueError, TypeError)):
+            kind.write_served(values)
+        return
+    with contextlib.suppress(ValueError, TypeError):  # then it is written one by one
+        assert kind.write_served(values) == expected
+    assert kind.column(values) == expected
+
+
+def test_pages_of_good_and_damaged_rows_land_side_by_side(warehouse: Warehouse) -> None:
+    fill = ROWS["OrderFilledEvent"]
+    order = "0x" + "ee" * 32
+    pages = [
+        [fill],
+        [fill | {"fee": "x"}],
+        [fill | {"fee": "x"}, fill | {"fee": 7, "orderHash": order, "id": f"{TRANSACTION}_{order}"}],
+    ]
+    blocks = [ORDER_FILLS.block(page, "run") for page in pages]
+    assert [(block.rows, len(block.damaged)) for block in blocks] == [(1, 0), (0, 1), (1, 1)]
+    assert all(row["fee"] == "x" and reason.startswith("fee ") for block in blocks for row, reason in block.damaged)
+    warehouse.insert(ORDER_FILLS, [block.data for block in blocks], 2)
+    query = "select order_hash, fee from raw.order_filled_events order by fee"
+    assert warehouse.rows(query) == [(b"\xbb" * 32, 0), (b"\xee" * 32, 7)]
 
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)

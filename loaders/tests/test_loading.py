@@ -541,6 +541,23 @@ def test_a_page_that_ends_with_a_row_without_an_id_loses_none(desk: Desk) -> Non
     assert [(row_id, reason) for _, row_id, reason, _ in rejected(desk)] == [("", "id is missing or no text")]
 
 
+def test_what_hardly_is_json_damages_rows_and_no_page(desk: Desk) -> None:
+    rows = [fill(n, NEW_YEAR) for n in range(10)]
+    damage: list[Row] = [{"id": 7}, {"id": "\ud800"}, {"maker": "\ud800"}, {"fee": float("nan")}, {"fee": 10**30}]
+    served = [row | damage[n] if n < len(damage) else row for n, row in enumerate(rows)]
+    with Goldsky({"OrderFilledEvent": served}) as endpoint:
+        desk.base_url = endpoint.base_url
+        call(desk, "load", "fills", "--since", "2025-01-01", code=3)
+    assert landed(desk) == ids(rows[len(damage) :])
+    assert sorted(reason.split(":")[0] for _, _, reason, _ in rejected(desk)) == [
+        "fee does not fit 64 bits",
+        "fee is not a whole number",
+        "id is missing or no text",
+        "id is not transactionHash_orderHash",
+        "maker is not 0x and 40 hex digits",
+    ]
+
+
 def test_a_page_of_damaged_rows_only_is_turned_too(desk: Desk) -> None:
     rows = [fill(n, NEW_YEAR + n // 5) | {"maker": "nobody"} for n in range(PAGE_SIZE + 10)]
     with Goldsky({"OrderFilledEvent": rows}) as endpoint:
