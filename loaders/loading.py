@@ -11,12 +11,13 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
 from typing import Any
 
+from loaders import journal
 from loaders.entities import Columns, Entity, Row
 from loaders.subgraph import Filter, Head, SettingError
 from loaders.warehouse import Rejected, Warehouse, WindowState
@@ -159,13 +160,18 @@ class Landing:
     def _insert(self) -> None:
         for entity, pages in self._rows.values():
             columns = [list(chain.from_iterable(parts)) for parts in zip(*pages, strict=True)]
+            started = time.monotonic()
             self.warehouse.insert(entity, columns, self.run_id)
             self.result.rows[entity.name] += len(columns[0])
+            journal.note("insert", entity=entity.name, rows=len(columns[0]), seconds=time.monotonic() - started)
         self.warehouse.insert_rejected(self._rejected, self.run_id)
         for rejected in self._rejected:
             self.result.rejected[rejected.entity] += 1
+            journal.note("rejected", entity=rejected.entity, id=rejected.row_id, reason=rejected.reason)
         # Last, and only now: what is remembered is landed.
         self.warehouse.record(self._windows.values())
+        for window in self._windows.values():
+            journal.note("window", **asdict(window))
 
 
 def batch_rows() -> int:
