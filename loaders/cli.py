@@ -290,8 +290,10 @@ def run_verify(
 def main() -> None:
     """Run the command; every expected failure is one sentence and an exit code."""
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(prog_name="polyledger", standalone_mode=False))
     except typer.TyperException as error:
+        if not error.format_message():  # called without words: the help is printed
+            sys.exit(WRONG_USE)
         _fail(_wrong_word(error), WRONG_USE)
     except (UsageError, TargetError, SettingError, WrongEndpointError, demo.DemoError) as error:
         _fail(str(error), WRONG_USE)
@@ -307,8 +309,8 @@ def _wrong_word(error: typer.TyperException) -> str:
         path = f"polyledger {words}".rstrip()
     else:
         path = context.command_path
-    said = error.format_message().rstrip(".")
-    return f"{said[:1].lower()}{said[1:]}; {path} --help says what there is"
+    said = error.format_message().rstrip(".").replace("Input should", "it should")
+    return f"{said[:1].lower()}{said[1:]} (see {path} --help)"
 
 
 def _fail(sentence: str, code: int) -> None:
