@@ -40,7 +40,9 @@ class Journal:
         """An endpoint may repeat in its answer what it was sent: the token is never written down."""
         if isinstance(value, datetime):
             return value.isoformat()
-        text = value if isinstance(value, int | float | list | dict | None) else str(value)
+        if isinstance(value, float):
+            return round(value, 6)
+        text = value if isinstance(value, int | list | dict | None) else str(value)
         return text.replace(self._secret, HIDDEN) if self._secret and isinstance(text, str) else text
 
 

@@ -171,7 +171,8 @@ class Landing:
         # Last, and only now: what is remembered is landed.
         self.warehouse.record(self._windows.values())
         for window in self._windows.values():
-            journal.note("window", **asdict(window))
+            if window.state != "not_found":
+                journal.note("window", **asdict(window))
 
 
 def batch_rows() -> int:

@@ -18,7 +18,8 @@ from pathlib import Path
 from loaders.checks import report
 from loaders.embedded import PREFIX, folder
 from loaders.entities import ORDER_FILLS, V1_START, Columns, Entity
-from loaders.subgraph import Settings, SubgraphError, Subgraphs, timed_pages
+from loaders.options import UsageError
+from loaders.subgraph import Settings, Subgraphs, timed_pages
 from loaders.target import Target
 from loaders.warehouse import Warehouse, opened
 
@@ -54,7 +55,7 @@ class Measured:
 
 
 def measure(target: Target, since: datetime | None, pages: int, wait: float) -> Measured:
-    """Load some pages from a moment on. Raises SubgraphError where there are none, and as loads do."""
+    """Load some pages from a moment on. Raises UsageError where there are none, and as loads do."""
     settings = Settings.from_environment()
     with _somewhere(target) as where, opened(where, wait) as warehouse:
         warehouse.create_tables()
@@ -79,7 +80,9 @@ async def _measure(settings: Settings, warehouse: Warehouse, entity: Entity, sin
         total, answering = time.monotonic() - begin, counts.seconds - before.seconds
     columns = [[value for part in parts for value in part[place]] for place in range(len(entity.fields))]
     if not columns[0]:
-        raise SubgraphError(f"there is no fill from {since:%Y-%m-%d %H:%M:%S} UTC on: name an earlier --since")
+        raise UsageError(f"there is no fill from {since:%Y-%m-%d %H:%M:%S} UTC on: name an earlier --since")
+    # The first insert of a process costs what no other does.
+    warehouse.insert(entity, [column[:1] for column in columns], "profile")
     started = time.monotonic()
     warehouse.insert(entity, columns, "profile")
     inserting = time.monotonic() - started
@@ -116,9 +119,9 @@ def show(measured: Measured, as_json: bool) -> None:
         (part, f"{value:.3f}", f"{value / total:.0%}", f"{1e6 * value / measured.rows:,.0f}", f"{possible[part]:,.0f}")
         for part, value in seconds.items()
     ]
-    title = f"{measured.rows:,} fills in {measured.pages:,} pages ({measured.megabytes:.1f} MB), then one insert"
     out = report.console()
-    out.print(report.table(title, ("", "seconds", "share", "µs a row", "rows/s at most"), rows))
+    out.print(f"{measured.rows:,} fills in {measured.pages:,} pages ({measured.megabytes:.1f} MB), then one insert:")
+    out.print(report.table("", ("", "seconds", "share", "µs a row", "rows/s at most"), rows))
     waiting = f" {measured.waiting:.1f} s were spent waiting for the allowed rate." if measured.waiting > 0.1 else ""
     what = "the endpoint" if limit == "query" else f"the {limit} of this machine"
     out.print(

@@ -43,6 +43,7 @@ class Progress:
             console=console,
             expand=True,
             transient=True,
+            speed_estimate_period=300,  # pages of a window are seconds apart, and uneven
             disable=quiet or not console.is_terminal,
         )
 

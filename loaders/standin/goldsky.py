@@ -580,7 +580,7 @@ class Goldsky:
         fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
         selection = Selection(fragments, variables)
 
-        asked.blocks_behind = self.blocks_behind if len(self.requests) % 2 else 0
+        asked.blocks_behind = self.behind(asked)
         head = self.head_number - asked.blocks_behind
         data: dict[str, Any] = {}
         for alias, node in selection.fields(operation.selection_set):
@@ -608,6 +608,10 @@ class Goldsky:
                 rows = selection.rows(node.selection_set, [row] if row else [], entity.name)
                 data[alias] = rows[0] if rows else None
         return {"data": data}
+
+    def behind(self, asked: Request) -> int:
+        """How many blocks the replica that answers has not indexed yet."""
+        return self.blocks_behind if len(self.requests) % 2 else 0
 
     def pinned_block(self, block: dict[str, Any], head: int) -> int | None:
         """Return the block number a query is pinned to, None for the head; Refused if it lies ahead."""
