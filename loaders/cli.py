@@ -1,34 +1,39 @@
 """The command: words in, sentences out. The work happens in the other modules."""
 
-import asyncio
-import contextlib
-import csv
-import json
-import os
-import re
 import sys
-import time
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from loaders import __version__, demo, payouts, ranges
+from loaders import __version__, demo, payouts, positions, profile, ranges, sync
 from loaders import explain as explaining
 from loaders.checks import doctor, status_view, verify
-from loaders.embedded import WarehouseBusy, folder, wait_seconds
-from loaders.leases import FOREVER, Claim, leased
-from loaders.loading import Landing, Result, batch_rows
-from loaders.progress import Progress
-from loaders.runs import RunRecord, progress_file
-from loaders.stopping import Stopping
-from loaders.subgraph import Counts, SettingError, Settings, SubgraphError, Subgraphs, WrongEndpointError
-from loaders.target import Target, TargetError, read_target
-from loaders.warehouse import EPOCH, PATIENCE, Warehouse, WarehouseError, opened
+from loaders.embedded import WarehouseBusy, folder
+from loaders.execute import DONE, FAILED, WRONG_USE, Run, console, execute, peek
+from loaders.leases import FOREVER, Claim
+from loaders.options import (
+    AsJson,
+    Common,
+    DryRun,
+    LogFile,
+    ProfilesDir,
+    Since,
+    TargetName,
+    Until,
+    UsageError,
+    Wait,
+    Wallets,
+    WalletsFrom,
+    read_ids,
+    read_moment,
+    read_range,
+    read_token,
+    read_wallets,
+)
+from loaders.subgraph import SettingError, SubgraphError, Subgraphs, WrongEndpointError
+from loaders.target import TargetError, read_target
+from loaders.warehouse import EPOCH, Warehouse, WarehouseError, opened
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,36 +45,6 @@ load = typer.Typer(
     no_args_is_help=True, help="Land raw rows. Running the same command again continues and doubles nothing."
 )
 app.add_typer(load, name="load")
-
-DONE, FAILED, WRONG_USE, INCOMPLETE = 0, 1, 2, 3
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-class UsageError(Exception):
-    """A wrong word on the command line or in a file; the message says which and what was expected."""
-
-
-TargetName = Annotated[str | None, typer.Option("--target", help="Target of profiles.yml; default: the profile's.")]
-ProfilesDir = Annotated[Path | None, typer.Option("--profiles-dir", help="Folder of profiles.yml; default: as dbt.")]
-Since = Annotated[str | None, typer.Option("--since", help="First moment, UTC: 2025-01-31 or 2025-01-31T12:00:00.")]
-Until = Annotated[str | None, typer.Option("--until", help="End, exclusive, UTC. Default: what is indexed by now.")]
-Wallets = Annotated[list[str] | None, typer.Option("--wallet", help="Only this wallet; may be repeated.")]
-WalletsFrom = Annotated[
-    Path | None, typer.Option("--wallets-from", help="Only these wallets: csv with a column wallet, or lines.")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be asked for, and touch nothing.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
-Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for a warehouse that is in use.")]
-
-
-@dataclass(frozen=True)
-class Run:
-    """What every load needs."""
-
-    subgraphs: Subgraphs
-    warehouse: Warehouse
-    landing: Landing
-    progress: Progress
 
 
 @load.command("fills", epilog="Example: polyledger load fills --since 2025-01-01 --until 2025-02-01")
@@ -84,11 +59,20 @@ def load_fills(
     dry_run: DryRun = False,
     as_json: AsJson = False,
     wait: Wait = 0,
+    log_file: LogFile = None,
 ) -> None:
     """Order fills, and the fee refunds of the same range. Without --since: from the last complete moment on."""
     given = read_range(since, until)
     series = ranges.fills(read_wallets(wallet, wallets_from), read_token(token))
-    _load_series(series, given, target, profiles_dir, dry_run, as_json, wait)
+    asked = [(one, given) for one in series]
+
+    async def work(run: Run) -> None:
+        await ranges.load(run.subgraphs, run.warehouse, run.landing, asked, run.progress)
+
+    async def plan(subgraphs: Subgraphs, warehouse: Warehouse | None) -> list[dict[str, Any]]:
+        return await ranges.estimate(subgraphs, warehouse, asked)
+
+    execute(work, plan, Common(target, profiles_dir, dry_run, as_json, wait, log_file), claim_on(asked))
 
 
 @load.command("activity", epilog="Example: polyledger load activity --since 2025-01-01")
@@ -102,22 +86,23 @@ def load_activity(
     dry_run: DryRun = False,
     as_json: AsJson = False,
     wait: Wait = 0,
+    log_file: LogFile = None,
 ) -> None:
     """Splits, merges, redemptions, neg-risk conversions and events. Without --since: from the last moment on."""
     given = read_range(since, until)
     wallets = read_wallets(wallet, wallets_from)
-    _load_series(
-        ranges.activity(wallets),
-        given,
-        target,
-        profiles_dir,
-        dry_run,
-        as_json,
-        wait,
-        then=lambda run: ranges.neg_risk_events(
-            run.subgraphs, run.warehouse, run.landing, bool(wallets), run.progress.counter("NegRiskEvent")
-        ),
-    )
+    asked = [(one, given) for one in ranges.activity(wallets)]
+
+    async def work(run: Run) -> None:
+        await ranges.load(run.subgraphs, run.warehouse, run.landing, asked, run.progress)
+        await run.landing.flush()
+        tick = run.progress.counter("NegRiskEvent")
+        await ranges.neg_risk_events(run.subgraphs, run.warehouse, run.landing, bool(wallets), tick)
+
+    async def plan(subgraphs: Subgraphs, warehouse: Warehouse | None) -> list[dict[str, Any]]:
+        return await ranges.estimate(subgraphs, warehouse, asked)
+
+    execute(work, plan, Common(target, profiles_dir, dry_run, as_json, wait, log_file), claim_on(asked))
 
 
 @load.command("payouts", epilog="Example: polyledger load payouts; polyledger load payouts --all --worker 1 --of 4")
@@ -134,6 +119,7 @@ def load_payouts(
     dry_run: DryRun = False,
     as_json: AsJson = False,
     wait: Wait = 0,
+    log_file: LogFile = None,
 ) -> None:
     """Tokens, conditions and payout vectors. Default: all that landed rows name and whose payout is not known yet."""
     if worker > of:
@@ -151,25 +137,76 @@ def load_payouts(
             await payouts.load_all(run.subgraphs, run.warehouse, run.landing, share, tick)
         else:
             await payouts.load_named(run.subgraphs, run.warehouse, run.landing, share, tick)
-        unknown = run.landing.result.not_found
-        if unknown["Condition"]:
-            run.landing.result.notes.append(
-                f"{unknown['Condition']:,} conditions are unknown to the pnl subgraph (another project's, most "
-                "likely); they are remembered as not found and asked for again after a day"
-            )
-        if unknown["MarketData"]:
-            run.landing.result.notes.append(
-                f"{unknown['MarketData']:,} tokens are registered on no exchange; activity in their conditions is not "
-                "counted as Polymarket's, unless fills are landed there"
-            )
+        payouts.note_not_found(run.landing.result)
 
-    if dry_run:
-        _plan_payouts(conditions, everything, share, target, profiles_dir, as_json, wait)
-    else:
-        which = "all" if everything else "named"
-        # Conditions that are asked for one by one are nobody else's work.
-        claim = None if conditions else Claim((f"Condition {which}:{worker}/{of}",))
-        _run(work, target, profiles_dir, as_json, wait, claim)
+    async def plan(subgraphs: Subgraphs, warehouse: Warehouse | None) -> list[dict[str, Any]]:
+        return payouts.estimate(warehouse, conditions, everything, share, subgraphs.settings.requests_per_second)
+
+    # Conditions that are asked for one by one are nobody else's work.
+    claim = None if conditions else Claim((f"Condition {'all' if everything else 'named'}:{worker}/{of}",))
+    execute(work, plan, Common(target, profiles_dir, dry_run, as_json, wait, log_file), claim)
+
+
+@load.command("positions", epilog="Example: polyledger load positions --wallets-from wallets.csv")
+def load_positions(
+    wallet: Wallets = None,
+    wallets_from: WalletsFrom = None,
+    target: TargetName = None,
+    profiles_dir: ProfilesDir = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    wait: Wait = 0,
+    log_file: LogFile = None,
+) -> None:
+    """Polymarket's own record of each position of the given wallets, to reconcile with. Asked anew on every run."""
+    wallets = read_wallets(wallet, wallets_from)
+    if not wallets:
+        raise UsageError("load positions needs to know whose: name wallets with --wallet or --wallets-from")
+
+    async def work(run: Run) -> None:
+        tick = run.progress.counter("UserPosition")
+        await positions.load(run.subgraphs, run.warehouse, run.landing, wallets, tick)
+
+    async def plan(subgraphs: Subgraphs, warehouse: Warehouse | None) -> list[dict[str, Any]]:
+        return positions.estimate(wallets)
+
+    claim = Claim(tuple(f"UserPosition wallet:{one}" for one in wallets))
+    execute(work, plan, Common(target, profiles_dir, dry_run, as_json, wait, log_file), claim)
+
+
+@app.command("sync", epilog="Example: polyledger sync; polyledger sync --since 2025-01-01 --log-file sync.log")
+def run_sync(
+    since: Annotated[
+        str | None, typer.Option("--since", help="Where to begin when nothing is loaded yet, UTC: 2025-01-31.")
+    ] = None,
+    target: TargetName = None,
+    profiles_dir: ProfilesDir = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    wait: Wait = 0,
+    log_file: LogFile = None,
+) -> None:
+    """Bring all that was ever loaded up to now: fills, activity, payouts, and positions. For schedulers."""
+    begin, common = read_moment("--since", since), Common(target, profiles_dir, dry_run, as_json, wait, log_file)
+
+    async def is_anything(subgraphs: Subgraphs, warehouse: Warehouse | None) -> bool:
+        return warehouse is not None and sync.is_anything(warehouse)
+
+    if begin is None and not peek(is_anything, common):
+        raise UsageError(
+            "nothing is loaded yet, so there is nothing to go on from: say with --since where to begin, "
+            "or begin with polyledger load fills --wallet WALLET"
+        )
+
+    async def work(run: Run) -> None:
+        await sync.load(run, begin)
+        payouts.note_not_found(run.landing.result)
+
+    async def plan(subgraphs: Subgraphs, warehouse: Warehouse | None) -> list[dict[str, Any]]:
+        return await sync.estimate(subgraphs, warehouse, begin)
+
+    everything = tuple(entity.name for entity in sync.EVENTS)
+    execute(work, plan, common, Claim((*everything, "Condition named:1/1", "UserPosition")))
 
 
 @app.command("demo", epilog="Example: polyledger demo; polyledger demo --recording recording.json")
@@ -203,6 +240,23 @@ def run_doctor(
     given = read_range(since, until)
     checks = doctor.examine(target, profiles_dir, given.since, given.until, wait)
     raise typer.Exit(DONE if doctor.show(checks, as_json) else FAILED)
+
+
+@app.command("profile", epilog="Example: polyledger profile; polyledger profile --since 2025-01-01 --pages 20")
+def run_profile(
+    since: Annotated[
+        str | None, typer.Option("--since", help="Fills from here on are read, UTC. Default: the first ones.")
+    ] = None,
+    pages: Annotated[int, typer.Option("--pages", min=1, max=100, help="Pages of 1,000 rows to read.")] = 10,
+    target: TargetName = None,
+    profiles_dir: ProfilesDir = None,
+    as_json: AsJson = False,
+    wait: Wait = 0,
+) -> None:
+    """Where the time of a small real load goes: query, parse, insert. Nothing of it is kept."""
+    begin = read_moment("--since", since)
+    measured = profile.measure(read_target(target, profiles_dir), begin, pages, wait)
+    profile.show(measured, as_json)
 
 
 @app.command("status", epilog="Example: polyledger status; polyledger status --watch 5")
@@ -256,267 +310,20 @@ def explain(
     raise typer.Exit(DONE if explaining.show(explained, as_json) else FAILED)
 
 
-def _load_series(
-    series: list[ranges.Series],
-    given: ranges.Range,
-    target: str | None,
-    profiles_dir: Path | None,
-    dry_run: bool,
-    as_json: bool,
-    wait: float,
-    then: Callable[[Run], Awaitable[None]] | None = None,
-) -> None:
-    async def work(run: Run) -> None:
-        await ranges.load(run.subgraphs, run.warehouse, run.landing, series, given, run.progress)
-        if then:
-            await run.landing.flush()
-            await then(run)
-
-    async def show(subgraphs: Subgraphs, warehouse: Warehouse | None) -> list[dict[str, Any]]:
-        return await ranges.estimate(subgraphs, warehouse, series, given)
-
-    if dry_run:
-        _print_plan(_peek(show, target, profiles_dir, wait), as_json)
-    else:
-        things = tuple(f"{one.entity.name} {one.scope}".rstrip() for one in series)
-        _run(work, target, profiles_dir, as_json, wait, Claim(things, given.since or EPOCH, given.until or FOREVER))
-
-
-def _run(
-    work: Callable[[Run], Awaitable[None]],
-    target: str | None,
-    profiles_dir: Path | None,
-    as_json: bool,
-    wait: float,
-    claim: Claim | None,
-) -> None:
-    """Connect both ends, do the work, report; exits with the code of the contract. Nobody else loads `claim` then."""
-    settings, batch_size = Settings.from_environment(), batch_rows()
-    started, where = time.monotonic(), read_target(target, profiles_dir)
-    path = folder(where.host)
-    with _warehouse(where, wait) as warehouse, Stopping() as stopping, contextlib.ExitStack() as held:
-        warehouse.create_tables()
-        warehouse.patience = PATIENCE
-        result, counts = Result(), Counts()
-        landing = Landing(warehouse, result, batch_size)
-        record = RunRecord(warehouse, landing.run_id, result, counts)
-        # An embedded folder serves one process at a time anyway.
-        keep = held.enter_context(leased(warehouse, landing.run_id, None if path else claim, wait_seconds()))
-
-        def beat() -> None:
-            record.say("running")
-            keep()
-
-        async def main() -> None:
-            loop, task = asyncio.get_running_loop(), asyncio.current_task()
-
-            def stop() -> None:
-                warehouse.leave()
-                if task and not loop.is_closed():
-                    loop.call_soon_threadsafe(task.cancel)
-
-            stopping.by(stop)
-            landing.beat = beat
-            # Interrupted or failed: leaving the landing, what is in hand is landed and recorded all the same.
-            async with Subgraphs(settings, counts) as subgraphs, landing:
-                with Progress(counts, quiet=as_json) as progress:
-                    told = path.with_name(path.name + ".progress.json") if path else None
-                    async with progress_file(told, lambda: _figures(record, result, subgraphs, progress)):
-                        await work(Run(subgraphs, warehouse, landing, progress))
-
-        state = "failed"
-        record.say("running")
-        try:
-            asyncio.run(main())
-            code = INCOMPLETE if result.open_windows or sum(result.rejected.values()) else DONE
-            state = "incomplete" if code else "done"
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            state = "stopped"
-            had = "what had arrived is landed"
-            if landing.failure:
-                had = f"what was in hand is fetched again: {landing.failure}"
-            errors.print(f"stopped; {had}. Run the same command again to continue.", markup=False)
-            raise typer.Exit(FAILED) from None
-        finally:
-            with contextlib.suppress(WarehouseError):  # it may be what failed
-                record.say(state)
-    seconds = time.monotonic() - started
-    if as_json:
-        report = {
-            "run_id": landing.run_id,
-            "rows": result.rows,
-            "rejected": result.rejected,
-            "not_found": result.not_found,
-            "open_windows": result.open_windows,
-            "notes": result.notes,
-            "requests": counts.requests,
-            "retries": counts.retries,
-            "refused": counts.refused,
-            "seconds": round(seconds, 3),
-            "exit_code": code,
-        }
-        typer.echo(json.dumps(report, indent=2))
-    else:
-        _print_result(result, seconds, f"{counts.requests:,} requests, {counts.retries:,} retried", warehouse.raw)
-    raise typer.Exit(code)
-
-
-def _figures(record: RunRecord, result: Result, subgraphs: Subgraphs, progress: Progress) -> dict[str, Any]:
-    """How far the run is, for `status`."""
-    counts, elapsed = subgraphs.counts, max((datetime.now(UTC) - record.started_at).total_seconds(), 1e-9)
-    return {
-        "run_id": record.run_id,
-        "command": record.command,
-        "pid": os.getpid(),
-        "started_at": record.started_at.timestamp(),
-        "entities": progress.figures(),
-        "requests": counts.requests,
-        "retries": counts.retries,
-        "refused": counts.refused,
-        "requests_per_second": counts.requests / elapsed,
-        "limit_per_second": subgraphs.pace.rate,
-        "rejected": sum(result.rejected.values()),
-    }
-
-
-def _print_result(result: Result, seconds: float, asked: str, raw: str) -> None:
-    out = Console(highlight=False, markup=False)
-    out.soft_wrap = not out.is_terminal  # words stay whole for people, lines stay whole for programs
-    landed = ", ".join(f"{count:,} {name}" for name, count in result.rows.items() if count) or "nothing new"
-    out.print(f"landed {landed} in {seconds:.1f} s ({asked})")
-    for note in result.notes:
-        out.print(f"note: {note}")
-    for name, count in result.rejected.items():
-        out.print(
-            f"kept aside: {count:,} rows of {name} could not be understood; see {raw}.rejected_rows for the reasons"
-        )
-    for sentence in result.open_windows:
-        out.print(f"open: {sentence}. Run the same command again to continue.")
-
-
-def _peek(
-    look: Callable[[Subgraphs, Warehouse | None], Awaitable[list[dict[str, Any]]]],
-    target: str | None,
-    profiles_dir: Path | None,
-    wait: float,
-) -> list[dict[str, Any]]:
-    """Look at both ends without changing either."""
-    settings, where = Settings.from_environment(), read_target(target, profiles_dir)
-    path = folder(where.host)
-
-    async def main(warehouse: Warehouse | None) -> list[dict[str, Any]]:
-        async with Subgraphs(settings) as subgraphs:
-            return await look(subgraphs, warehouse)
-
-    if path is not None and not path.exists():
-        return asyncio.run(main(None))  # opening it would create it
-    with _warehouse(where, wait) as warehouse:
-        return asyncio.run(main(warehouse if warehouse.has_tables() else None))
-
-
-def _plan_payouts(
-    conditions: list[str],
-    everything: bool,
-    share: payouts.Share,
-    target: str | None,
-    profiles_dir: Path | None,
-    as_json: bool,
-    wait: float,
-) -> None:
-    async def show(subgraphs: Subgraphs, warehouse: Warehouse | None) -> list[dict[str, Any]]:
-        return payouts.estimate(warehouse, conditions, everything, share, subgraphs.settings.requests_per_second)
-
-    _print_plan(_peek(show, target, profiles_dir, wait), as_json)
-
-
-def _print_plan(plan: list[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(plan, indent=2))
-        return
-    for step in plan:
-        typer.echo(
-            f"{step['entity']} {step['scope']}: {step['what']}, about {step['requests']:,} requests, "
-            f"{step['seconds']:,.0f} s at the limit".replace(" :", ":")
-            if step["requests"] is not None
-            else f"{step['entity']} {step['scope']}: {step['what']}, as many requests as it takes"
-        )
-    if not plan:
-        typer.echo("nothing to do: all of it is complete")
-
-
-@contextlib.contextmanager
-def _warehouse(target: Target, wait: float) -> Iterator[Warehouse]:
-    if wait:
-        os.environ["POLYLEDGER_WAIT"] = str(wait)
-    warehouse = Warehouse(target)
-    try:
-        yield warehouse
-    finally:
-        warehouse.close()
-
-
-def read_range(since: str | None, until: str | None) -> ranges.Range:
-    """The asked range in UTC. Raises UsageError."""
-    first, end = (read_moment(name, text) for name, text in (("--since", since), ("--until", until)))
-    if first and end and end <= first:
-        raise UsageError(f"--until {until} is not after --since {since}")
-    return ranges.Range(first, end)
-
-
-def read_moment(option: str, text: str | None) -> datetime | None:
-    """A UTC moment on a whole second, None where none was given. Raises UsageError."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise UsageError(f"{option} {text!r} is no moment: use 2025-01-31 or 2025-01-31T12:00:00 (UTC)") from None
-    if moment.microsecond or not 1970 <= moment.year < 2106:
-        raise UsageError(f"{option} {text!r} is out of range: whole seconds from 1970 to 2105")
-    return moment
-
-
-def read_wallets(given: list[str] | None, file: Path | None) -> list[str]:
-    """Wallets in lower case, once each. Raises UsageError."""
-    return read_ids(given, file, "wallet", 20)
-
-
-def read_ids(given: list[str] | None, file: Path | None, column: str, size: int) -> list[str]:
-    """Hex ids from options and a file (csv with the column, or lines), lower case, once each. Raises UsageError."""
-    found = [(f"--{column}", text) for text in given or []]
-    if file is not None:
-        try:
-            lines = file.read_text("utf-8-sig").splitlines()  # spreadsheets begin a csv with a byte order mark
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"--{column}s-from {file} cannot be read: {error}") from None
-        header, *rows = [row for row in csv.reader(lines, skipinitialspace=True) if row] or [[]]
-        header = [cell.strip().lower() for cell in header]
-        places = [header.index(name) for name in (column, f"{column}_id") if name in header]
-        if places:
-            found += [(str(file), row[places[0]] if len(row) > places[0] else "") for row in rows]
-        else:
-            found += [(str(file), line) for line in lines if line.strip()]
-        if len(found) == len(given or []):
-            raise UsageError(f"--{column}s-from {file} names no {column}: give a csv with a column {column}, or lines")
-    for place, text in found:
-        if not re.fullmatch(rf"0x[0-9a-fA-F]{{{2 * size}}}", text.strip()):
-            shown = text.strip() if len(text) <= 80 else f"{text[:80]}..."
-            raise UsageError(f"{place}: {shown!r} is no {column}: 0x and {2 * size} hex digits expected")
-    return list(dict.fromkeys(text.strip().lower() for _, text in found))
-
-
-def read_token(text: str | None) -> str | None:
-    """An outcome token id in decimal digits. Raises UsageError."""
-    if text is not None and not (re.fullmatch(r"[1-9][0-9]{0,77}", text) and int(text) < 2**256):
-        raise UsageError(f"--token {text[:90]!r} is no token id: a decimal number of up to 78 digits expected")
-    return text
+def claim_on(asked: list[ranges.Asked]) -> Claim:
+    """Series are another run's work while this one loads them."""
+    things = tuple(f"{series.entity.name} {series.scope}".rstrip() for series, _ in asked)
+    return Claim(things, asked[0][1].since or EPOCH, asked[0][1].until or FOREVER)
 
 
 def main() -> None:
     """Run the command; every expected failure is one sentence and an exit code."""
     try:
-        app()
+        sys.exit(app(prog_name="polyledger", standalone_mode=False))
+    except typer.TyperException as error:
+        if not error.format_message():  # called without words: the help is printed
+            sys.exit(WRONG_USE)
+        _fail(_wrong_word(error), WRONG_USE)
     except (
         UsageError,
         TargetError,
@@ -526,14 +333,24 @@ def main() -> None:
         explaining.NothingToExplain,
     ) as error:
         _fail(str(error), WRONG_USE)
-    except (SubgraphError, WarehouseError, WarehouseBusy) as error:
+    except (SubgraphError, WarehouseError, WarehouseBusy, OSError) as error:
         _fail(f"{error}\nSafe to run the same command again: it continues where this one stopped.", FAILED)
-    except OSError as error:
-        _fail(f"{error}\nSafe to run the same command again: it continues where this one stopped.", FAILED)
+
+
+def _wrong_word(error: typer.TyperException) -> str:
+    """What typer found wrong with the words, as one sentence."""
+    context = getattr(error, "ctx", None)
+    if context is None:
+        words = " ".join(word for word in sys.argv[1:3] if not word.startswith("-"))
+        path = f"polyledger {words}".rstrip()
+    else:
+        path = context.command_path
+    said = error.format_message().rstrip(".").replace("Input should", "it should")
+    return f"{said[:1].lower()}{said[1:]} (see {path} --help)"
 
 
 def _fail(sentence: str, code: int) -> None:
-    errors.print(f"error: {sentence}", style="red", markup=False)
+    console(stderr=True).print(f"error: {sentence}", style="red")
     sys.exit(code)
 
 

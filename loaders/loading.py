@@ -12,11 +12,12 @@ import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from loaders import journal
 from loaders.entities import Entity, Row
 from loaders.subgraph import Filter, Head, SettingError
 from loaders.warehouse import Rejected, Warehouse, WindowState
@@ -120,12 +121,13 @@ class Landing:
         if batch is None:
             batch = self._filling[entity.name] = Batch(entity)
         batch.add(rows, states, self.run_id)
+        window = (states[0].entity, states[0].scope, states[0].since) if states else None
+        if window:
+            batch.by_window[window] += len(rows)
         if self._is_due(batch):
             self._changed.set()
             await batch.taken.wait()
-        for state in states[:1]:
-            window = (state.entity, state.scope, state.since)
-            batch.by_window[window] += len(rows)
+        if window:
             while self._in_hand(window) >= self._batch_size and self._inserting:
                 await self._inserting.landed.wait()
         self._check()
@@ -182,14 +184,22 @@ class Landing:
             self.failure = error
 
     def _insert(self, batch: Batch) -> None:
+        name = batch.entity.name
         if batch.rows:
+            started = time.monotonic()
             self.warehouse.insert(batch.entity, batch.blocks, batch.rows)
-            self.result.rows[batch.entity.name] += batch.rows
+            self.result.rows[name] += batch.rows
+            journal.note("insert", entity=name, rows=batch.rows, seconds=time.monotonic() - started)
         if batch.rejected:
             self.warehouse.insert_rejected(batch.rejected, self.run_id)
-            self.result.rejected[batch.entity.name] += len(batch.rejected)
+            self.result.rejected[name] += len(batch.rejected)
+            for rejected in batch.rejected:
+                journal.note("rejected", entity=name, id=rejected.row_id, reason=rejected.reason)
         # Last, and only now: what is remembered is landed.
         self.warehouse.record(batch.states.values())
+        for window in batch.states.values():
+            if window.state != "not_found":
+                journal.note("window", **asdict(window))
 
 
 def batch_rows() -> int:

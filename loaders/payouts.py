@@ -1,15 +1,19 @@
-"""Tokens to conditions to payout vectors: what landed rows name and is not final yet is asked for by id.
+"""Tokens to conditions to payout vectors: what landed rows name is asked for by id, and then whatever changes.
 
-Nothing is computed here; the models make integers of what was served.
+What is landed is refreshed by what changed since the last block seen, which also shows a payout that was corrected;
+where that is not known, by asking for all that is not final. Nothing is computed here; the models make integers of
+what was served.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from loaders.entities import CONDITIONS, MARKET_DATA, Entity
-from loaders.loading import Landing, all_of
-from loaders.subgraph import PAGE_SIZE, SubgraphError, Subgraphs, pages_by_id, rows_by_id
+from loaders.changes import changed_since, cursor_in, remember, since_block
+from loaders.entities import CONDITIONS, MARKET_DATA, Entity, Row
+from loaders.loading import Landing, Result, all_of
+from loaders.subgraph import PAGE_SIZE, Filter, QuestionRefusedError, SubgraphError, Subgraphs, pages_by_id, rows_by_id
 from loaders.warehouse import EPOCH, Warehouse, WindowState, condition_of_question
 
 Progress = Callable[[int], None]
@@ -21,7 +25,7 @@ UNKNOWN_TOKENS = """
     where if(maker_asset_id = 0, taker_asset_id, maker_asset_id) not in (select id from {raw}.market_data)
 """
 
-# Conditions that landed rows name and whose payout is not known yet.
+# Conditions that landed rows name or that are landed themselves, but for those of `done`.
 OPEN_CONDITIONS = """
     with named as (
         select condition from {raw}.market_data
@@ -39,16 +43,33 @@ OPEN_CONDITIONS = """
             from {raw}.neg_risk_conversions group by neg_risk_market_id
         )
         array join range(questions) as question
-    ),
-    final as (
+        union distinct
         select id as condition from {raw}.conditions
-        group by id
-        having
-            notEmpty(argMax(payout_numerators, _loaded_at))
-            or argMax(payout_denominator, _loaded_at) not in ('', '0')
     )
     select concat('0x', lower(hex(condition))) as id from named
-    where condition not in (select condition from final)
+    where condition not in ({done})
+"""
+LANDED = "select id from {raw}.conditions"
+RESOLVED = """
+    select id from {raw}.conditions
+    group by id
+    having
+        notEmpty(argMax(payout_numerators, _loaded_at))
+        or argMax(payout_denominator, _loaded_at) not in ('', '0')
+"""
+NONE = "select id from {raw}.conditions limit 0"
+
+# Payouts as landed, of these conditions, our share of them.
+LANDED_PAYOUTS = """
+    select
+        concat('0x', lower(hex(id))) as condition,
+        argMax(payout_numerators, _loaded_at),
+        argMax(payout_denominator, _loaded_at)
+    from {raw}.conditions
+    where
+        id in (select toFixedString(unhex(substring(arrayJoin({{ids:Array(String)}}), 3)), 32))
+        and cityHash64(condition) % {{of:UInt32}} = {{worker:UInt32}} - 1
+    group by id
 """
 
 # Tokens of conditions that activity names, where none is known to be registered: another project's, if it stays so.
@@ -90,8 +111,82 @@ async def load_named(
 ) -> None:
     """Whatever landed rows name: tokens first, since they name conditions, then those whose payout is not known."""
     await _load_ids(subgraphs, landing, MARKET_DATA, _own(warehouse, MARKET_DATA, UNKNOWN_TOKENS, share), tick)
-    await _load_ids(subgraphs, landing, CONDITIONS, _own(warehouse, CONDITIONS, OPEN_CONDITIONS, share), tick)
+    await _refresh_conditions(subgraphs, warehouse, landing, share, tick)
     await _load_ids(subgraphs, landing, MARKET_DATA, _own(warehouse, MARKET_DATA, UNREGISTERED_TOKENS, share), tick)
+
+
+async def _refresh_conditions(
+    subgraphs: Subgraphs, warehouse: Warehouse, landing: Landing, share: Share, tick: Progress
+) -> None:
+    seen = cursor_in(warehouse.windows(CONDITIONS.name), _scope(share))
+    try:
+        head = await subgraphs.head(CONDITIONS.subgraph)
+        block = since_block(seen, head)
+        if block is not None and await _load_changes(subgraphs, warehouse, landing, share, block, tick):
+            done = LANDED
+        else:
+            # Another deployment than the one that was asked before: resolved ones too may differ.
+            done = NONE if seen and block is None else RESOLVED
+    except SubgraphError as error:
+        landing.result.open_windows.append(f"{CONDITIONS.name} is still open: {error}")
+        return
+    still_open = len(landing.result.open_windows)
+    await _load_ids(subgraphs, landing, CONDITIONS, _own(warehouse, CONDITIONS, OPEN_CONDITIONS, share, done), tick)
+    if len(landing.result.open_windows) == still_open:
+        await remember(landing, CONDITIONS, [_scope(share)], head)
+
+
+async def _load_changes(
+    subgraphs: Subgraphs, warehouse: Warehouse, landing: Landing, share: Share, block: int, tick: Progress
+) -> bool:
+    """Payouts of landed conditions that changed since a block; false where the subgraph does not tell."""
+    # Conditions are prepared and resolved; the first of the two is of no interest here.
+    filters = (changed_since(block), Filter("payoutDenominator_gt", "BigInt!", "0"))
+    try:
+        async for rows in pages_by_id(subgraphs, CONDITIONS, filters=filters):
+            served = {row["id"]: row for row in rows if _is_condition(row)}
+            known = _landed_payouts(warehouse, list(served), share)
+            changed = [row for condition, row in served.items() if known.get(condition, _payout(row)) != _payout(row)]
+            if changed:
+                await landing.add(CONDITIONS, changed)
+                await landing.flush()  # the warehouse is asked again for the next page
+                tick(len(changed))
+    except QuestionRefusedError:
+        return False
+    return True
+
+
+def _is_condition(row: Any) -> bool:
+    return isinstance(row, dict) and isinstance(row.get("id"), str) and bool(re.fullmatch("0x[0-9a-f]{64}", row["id"]))
+
+
+def _landed_payouts(warehouse: Warehouse, ids: list[str], share: Share) -> dict[str, tuple[list[str], str]]:
+    values = {"ids": ids, "worker": share.worker, "of": share.of}
+    found = warehouse.rows(LANDED_PAYOUTS.format(raw=warehouse.raw), values) if ids else []
+    return {condition: (list(numerators), denominator) for condition, numerators, denominator in found}
+
+
+def _payout(row: Row) -> tuple[list[str], str]:
+    numerators = row.get("payoutNumerators")
+    return [str(one) for one in numerators] if isinstance(numerators, list) else [], str(row.get("payoutDenominator"))
+
+
+def _scope(share: Share) -> str:
+    return f"named:{share.worker}/{share.of}"
+
+
+def note_not_found(result: Result) -> None:
+    """Say in the report what the subgraphs do not know."""
+    if unknown := result.not_found.get(CONDITIONS.name):
+        result.notes.append(
+            f"{unknown:,} conditions are unknown to the pnl subgraph (another project's, most "
+            "likely); they are remembered as not found and asked for again after a day"
+        )
+    if unknown := result.not_found.get(MARKET_DATA.name):
+        result.notes.append(
+            f"{unknown:,} tokens are registered on no exchange; activity in their conditions is not "
+            "counted as Polymarket's, unless fills are landed there"
+        )
 
 
 async def load_conditions(subgraphs: Subgraphs, landing: Landing, ids: list[str], tick: Progress) -> None:
@@ -135,9 +230,10 @@ async def _load_all(
         landing.result.open_windows.append(f"{entity.name} {scope} is still open: {error}")
 
 
-def _own(warehouse: Warehouse, entity: Entity, query: str, share: Share) -> list[str]:
-    vain = ASKED_IN_VAIN.format(raw=warehouse.raw)
-    ids = query.format(raw=warehouse.raw, condition_of_question=condition_of_question("neg_risk_market_id", "question"))
+def _own(warehouse: Warehouse, entity: Entity, query: str, share: Share, done: str = RESOLVED) -> list[str]:
+    raw, vain = warehouse.raw, ASKED_IN_VAIN.format(raw=warehouse.raw)
+    condition = condition_of_question("neg_risk_market_id", "question")
+    ids = query.format(raw=raw, condition_of_question=condition, done=done.format(raw=raw))
     values = {"worker": share.worker, "of": share.of, "entity": entity.name}
     return [row[0] for row in warehouse.rows(OWN_SHARE.format(ids=ids, vain=vain), values)]
 
@@ -180,12 +276,17 @@ def estimate(
             for entity in (CONDITIONS, MARKET_DATA)
         ]
     counts = {CONDITIONS: len(conditions)}
+    plan: list[dict[str, Any]] = []
     if warehouse and not conditions:
+        seen = cursor_in(warehouse.windows(CONDITIONS.name), _scope(share))
         counts = {
             MARKET_DATA: len(_own(warehouse, MARKET_DATA, UNKNOWN_TOKENS, share)),
-            CONDITIONS: len(_own(warehouse, CONDITIONS, OPEN_CONDITIONS, share)),
+            CONDITIONS: len(_own(warehouse, CONDITIONS, OPEN_CONDITIONS, share, LANDED if seen else RESOLVED)),
         }
-    return [
+        if seen:
+            what = f"payouts that changed since block {seen.partition(':')[0]}"
+            plan = [{"entity": CONDITIONS.name, "scope": "", "what": what, "requests": None, "seconds": None}]
+    return plan + [
         {
             "entity": entity.name,
             "scope": "",

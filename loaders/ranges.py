@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from loaders.changes import cursor_in, pages_since, remember, since_block
 from loaders.engine import Engine, Job
 from loaders.entities import (
     ACTIVITY_START,
@@ -27,14 +28,13 @@ from loaders.subgraph import (
     Head,
     SubgraphError,
     Subgraphs,
-    pages_by_id,
     position,
     rows_by_id,
     timed_pages,
 )
 from loaders.warehouse import EPOCH, Warehouse, Windows, WindowState
 
-__all__ = ["Range", "Series", "activity", "estimate", "fills", "load", "neg_risk_events"]
+__all__ = ["Asked", "Range", "Series", "activity", "estimate", "fills", "load", "neg_risk_events"]
 
 NOT_FINAL = timedelta(minutes=10)  # blocks may be reorganised for about as long
 
@@ -45,6 +45,9 @@ class Range:
 
     since: datetime | None
     until: datetime | None
+
+
+Asked = tuple[Series, Range]
 
 
 def fills(wallets: list[str], token: str | None) -> list[Series]:
@@ -83,26 +86,28 @@ def _wallet_filter(field: str, wallet: str | None) -> tuple[Filter, ...]:
 
 
 async def load(
-    subgraphs: Subgraphs, warehouse: Warehouse, landing: Landing, series: list[Series], given: Range, progress: Progress
+    subgraphs: Subgraphs, warehouse: Warehouse, landing: Landing, asked: list[Asked], progress: Progress
 ) -> None:
     """Load what is missing of each series. Raises SubgraphError, after the rest, when a subgraph does not answer."""
-    heads, failure = await _heads(subgraphs, series)
+    heads, failure = await _heads(subgraphs, asked)
     for name, head in heads.items():
-        landing.result.notes += _head_notes(name, head, given)
-    if (given.until or max(map(last_second, heads.values()))) > V1_END:
+        # Under the same range there is one note, however many series it has.
+        ranges = {given for series, given in asked if series.entity.subgraph == name}
+        landing.result.notes += dict.fromkeys(note for given in ranges for note in _head_notes(name, head, given))
+    if max(given.until or max(map(last_second, heads.values())) for _, given in asked) > V1_END:
         landing.result.notes.append(
             f"the range passes {V1_END:%Y-%m-%d %H:%M} UTC, when Polymarket moved to V2: "
             "from then on the public subgraphs are incomplete, and so is what is landed"
         )
-    known, jobs = _known(warehouse, series), []
-    for one in series:
+    known, jobs = _known(warehouse, asked), []
+    for one, given in asked:
         if one.entity.subgraph not in heads:
             continue
         head = heads[one.entity.subgraph]
         if undone := _undone(known[one.entity.name].get(one.scope, []), head):
             await landing.add(one.entity, [], undone)
             await landing.flush()
-            known = _known(warehouse, series)
+            known = _known(warehouse, asked)
             landing.result.notes.append(
                 f"the {one.entity.subgraph} subgraph went back to {last_second(head):%Y-%m-%d %H:%M:%S} UTC; "
                 f"{one.entity.name} after that moment is read anew"
@@ -115,26 +120,26 @@ async def load(
         raise failure
 
 
-async def _heads(subgraphs: Subgraphs, series: list[Series]) -> tuple[dict[str, Head], SubgraphError | None]:
-    """Heads by subgraph, and the failure of one that does not answer. Raises SubgraphError when none does."""
-    names = list(dict.fromkeys(one.entity.subgraph for one in series))
-    answers = await asyncio.gather(*map(subgraphs.head, names), return_exceptions=True)
-    heads, failure = {}, None
-    for name, answer in zip(names, answers, strict=True):
-        if isinstance(answer, Head):
-            heads[name] = answer
-        elif isinstance(answer, SubgraphError):
-            failure = failure or answer
-        else:
-            raise answer
-    if failure and not heads:
-        raise failure
-    return heads, failure
+async def _heads(subgraphs: Subgraphs, asked: list[Asked]) -> tuple[dict[str, Head], SubgraphError | None]:
+    """Heads by subgraph, and what those that do not answer leave open. Raises SubgraphError when none does."""
+    entities: dict[str, list[str]] = {}
+    for series, _ in asked:
+        entities.setdefault(series.entity.subgraph, []).append(series.entity.name)
+    answers = await asyncio.gather(*map(subgraphs.head, entities), return_exceptions=True)
+    heads = {name: answer for name, answer in zip(entities, answers, strict=True) if isinstance(answer, Head)}
+    failures = []
+    for name, answer in zip(entities, answers, strict=True):
+        if isinstance(answer, BaseException):
+            if not heads or not isinstance(answer, SubgraphError):
+                raise answer
+            failures.append(f"{', '.join(dict.fromkeys(entities[name]))} is still open: {answer}")
+    return heads, SubgraphError("; ".join(failures)) if failures else None
 
 
-def _known(warehouse: Warehouse | None, series: list[Series]) -> dict[str, Windows]:
+def _known(warehouse: Warehouse | None, asked: list[Asked]) -> dict[str, Windows]:
     """What is remembered of each entity, by scope."""
-    return {one.entity.name: warehouse.windows(one.entity.name) if warehouse else {} for one in series}
+    names = dict.fromkeys(series.entity.name for series, _ in asked)
+    return {name: warehouse.windows(name) if warehouse else {} for name in names}
 
 
 def _undone(windows: list[WindowState], head: Head) -> list[WindowState]:
@@ -193,12 +198,18 @@ def _head_notes(name: str, head: Head, given: Range) -> list[str]:
 async def neg_risk_events(
     subgraphs: Subgraphs, warehouse: Warehouse, landing: Landing, only_converted: bool, tick: Callable[[int], None]
 ) -> None:
-    """Neg-risk events have no time: all of them, or those that landed conversions name."""
+    """Neg-risk events have no time: all of them (then what changes), or those that landed conversions name."""
+    head = subgraphs.heads.get(NEG_RISK_EVENTS.subgraph)
     try:
+        if head is None:
+            head = await subgraphs.head(NEG_RISK_EVENTS.subgraph)
         if not only_converted:
-            async for rows in pages_by_id(subgraphs, NEG_RISK_EVENTS):
+            cursor = cursor_in(warehouse.windows(NEG_RISK_EVENTS.name), "all")
+            block = since_block(cursor, head)
+            async for rows in pages_since(subgraphs, NEG_RISK_EVENTS, block):
                 await landing.add(NEG_RISK_EVENTS, rows)
                 tick(len(rows))
+            await remember(landing, NEG_RISK_EVENTS, ["all"], head)
             return
         found = warehouse.rows(
             f"select distinct concat('0x', lower(hex(neg_risk_market_id))) from {warehouse.raw}.neg_risk_conversions"
@@ -212,12 +223,10 @@ async def neg_risk_events(
         landing.result.open_windows.append(f"{NEG_RISK_EVENTS.name} is still open: {error}")
 
 
-async def estimate(
-    subgraphs: Subgraphs, warehouse: Warehouse | None, series: list[Series], given: Range
-) -> list[dict[str, Any]]:
+async def estimate(subgraphs: Subgraphs, warehouse: Warehouse | None, asked: list[Asked]) -> list[dict[str, Any]]:
     """What a load would ask: one page of each window is looked at, and its density taken for the whole."""
-    plans, known = [], _known(warehouse, series)
-    for one in series:
+    plans, known = [], _known(warehouse, asked)
+    for one, given in asked:
         head = await subgraphs.head(one.entity.subgraph)
         for window in _missing(known[one.entity.name], one, head, given):
             since, until = int(window.since.timestamp()), int(window.until.timestamp())

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ class RunRecord:
 
     def __init__(self, warehouse: Warehouse, run_id: str, result: Result, counts: Counts) -> None:
         self.run_id = run_id
-        self.command = " ".join(sys.argv[1:3])
+        words = list(takewhile(lambda word: not word.startswith("-"), sys.argv[1:3]))
+        self.command = " ".join(words)
+        self.asked = sys.argv[1 + len(words) :]
         self.started_at = datetime.now(UTC)
         self._warehouse = warehouse
         self._result = result
@@ -39,41 +42,59 @@ class RunRecord:
             {
                 "run_id": self.run_id,
                 "command": self.command,
-                "asked": json.dumps(sys.argv[3:]),
+                "asked": json.dumps(self.asked),
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
                 "version": __version__,
                 "started_at": self.started_at,
                 "state": state,
-                "rows": sum(self._result.rows.values()),
-                "rejected": sum(self._result.rejected.values()),
-                "requests": self._counts.requests,
-                "retries": self._counts.retries,
-                "refused": self._counts.refused,
-                "bytes": self._counts.bytes,
-                "seconds": time.monotonic() - self._started,
+                **self.figures(),
             }
         )
 
+    def figures(self) -> dict[str, Any]:
+        """What the run did so far: rows, requests, bytes, seconds."""
+        return {
+            "rows": sum(self._result.rows.values()),
+            "rejected": sum(self._result.rejected.values()),
+            "requests": self._counts.requests,
+            "retries": self._counts.retries,
+            "refused": self._counts.refused,
+            "bytes": self._counts.bytes,
+            "seconds": time.monotonic() - self._started,
+        }
+
+
+class ProgressFile:
+    """How far a run is, for others to read: whole or not there at all."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def write(self, figures: dict[str, Any]) -> None:
+        if self._path is None:
+            return
+        draft = self._path.with_name(self._path.name + ".new")
+        with contextlib.suppress(OSError):  # a full disk is the load's own trouble, and told there
+            draft.write_text(json.dumps(figures | {"updated_at": time.time()}))
+            draft.replace(self._path)
+
+    def remove(self) -> None:
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
 
 @contextlib.asynccontextmanager
-async def progress_file(path: Path | None, figures: Callable[[], dict[str, Any]]) -> AsyncIterator[None]:
-    """Write `figures` to the file once a second, whole or not at all, and remove it at the end."""
-    if path is None:
-        yield
-        return
-    writer = asyncio.create_task(_write_every_second(path, figures))
+async def every_second(do: Callable[[], None]) -> AsyncIterator[None]:
+    """Do something now and every second meanwhile."""
+
+    async def go_on() -> None:
+        while True:
+            do()
+            await asyncio.sleep(1)
+
+    task = asyncio.create_task(go_on())
     try:
         yield
     finally:
-        writer.cancel()
-        path.unlink(missing_ok=True)
-
-
-async def _write_every_second(path: Path, figures: Callable[[], dict[str, Any]]) -> None:
-    draft = path.with_name(path.name + ".new")
-    while True:
-        with contextlib.suppress(OSError):  # a full disk is the load's own trouble, and told there
-            draft.write_text(json.dumps(figures() | {"updated_at": time.time()}))
-            draft.replace(path)
-        await asyncio.sleep(1)
+        task.cancel()

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from loaders import __version__
+from loaders import __version__, journal
 from loaders.entities import Entity, Row
 from loaders.pace import Pace
 
@@ -40,6 +40,10 @@ Check = Callable[[Row], str | None]  # what is wrong with an answer's data, or N
 
 class SubgraphError(Exception):
     """No usable answer after all tries; the message says what was asked and what came back."""
+
+
+class QuestionRefusedError(SubgraphError):
+    """The subgraph answers, but with an error of its own: another question may be answered."""
 
 
 class WrongEndpointError(Exception):
@@ -113,6 +117,8 @@ class Counts:
     retries: int = 0
     refused: int = 0  # HTTP 429
     bytes: int = 0  # of answers, after decompression
+    seconds: float = 0.0  # from question to answer, requests side by side counted each
+    decoding: float = 0.0  # of these, seconds that reading JSON took
 
 
 @dataclass(frozen=True)
@@ -122,6 +128,7 @@ class Head:
     number: int
     time: int | None
     has_indexing_errors: bool
+    deployment: str = ""  # changes when a subgraph is deployed anew; empty where it was not told
 
 
 class Subgraphs:
@@ -136,6 +143,7 @@ class Subgraphs:
         self._client = httpx.AsyncClient(headers=headers, timeout=settings.timeout)
         self.pace = Pace(settings.requests_per_second)
         self.seconds_per_answer = 0.2  # a running average
+        self.heads: dict[str, Head] = {}  # by subgraph, the latest that was heard of
         self._places = asyncio.Semaphore(settings.concurrency)
         self._answered = False
 
@@ -147,17 +155,22 @@ class Subgraphs:
 
     async def head(self, subgraph: str) -> Head:
         """How far a subgraph is indexed."""
-        query = "{ _meta { block { number timestamp } hasIndexingErrors } }"
+        query = "{ _meta { block { number timestamp } deployment hasIndexingErrors } }"
         data = await self.ask(
             subgraph, query, {}, lambda data: None if isinstance(data.get("_meta"), dict) else "an answer without _meta"
         )
         meta = data["_meta"]
         block = meta["block"] if isinstance(meta.get("block"), dict) else {}
-        return Head(
+        head = Head(
             number=_whole(block.get("number")) or 0,
             time=_whole(block.get("timestamp")),
             has_indexing_errors=bool(meta.get("hasIndexingErrors")),
+            deployment=str(meta.get("deployment") or ""),
         )
+        if subgraph not in self.heads or head.number >= self.heads[subgraph].number:
+            self.heads[subgraph] = head
+        journal.note("head", subgraph=subgraph, block=head.number, time=head.time, errors=head.has_indexing_errors)
+        return head
 
     async def ask(self, subgraph: str, query: str, variables: Row, check: Check, may_shrink: bool = False) -> Row:
         """Post a query until `check` finds nothing wrong with its data. Raises SubgraphError and WrongEndpointError.
@@ -173,6 +186,7 @@ class Subgraphs:
                 started = time.monotonic()
                 data, problem, pause = await self._post(url, query, variables)
                 seconds = time.monotonic() - started
+                self.counts.seconds += seconds
             if data is not None:
                 self._answered = True
                 self.seconds_per_answer += (seconds - self.seconds_per_answer) / 10
@@ -195,8 +209,10 @@ class Subgraphs:
                 self.counts.retries += 1
                 # Half of the pause is chance, so that parallel requests do not come back all at once.
                 backoff = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1)
+                journal.note("retry", subgraph=subgraph, attempt=attempt + 1, problem=problem, rate=self.pace.rate)
                 await asyncio.sleep(max(pause, backoff))
-        raise SubgraphError(f"{url} was asked {TRIES} times{_short(variables)}; last came {problem}")
+        failure = QuestionRefusedError if problem.startswith("the error") else SubgraphError
+        raise failure(f"{url} was asked {TRIES} times{_short(variables)}; last came {problem}")
 
     async def _post(self, url: str, query: str, variables: Row) -> tuple[Row | None, str, float]:
         """One try: (data, "", 0), or (None, what came back, seconds that the endpoint asks to wait)."""
@@ -210,7 +226,9 @@ class Subgraphs:
         if response.status_code != 200:
             return None, f"HTTP {response.status_code}", _retry_after(response)
         try:
+            started = time.monotonic()
             answer = _decoded(response.content)
+            self.counts.decoding += time.monotonic() - started
         except (ValueError, RecursionError):
             is_page = response.content.lstrip()[:1] == b"<"
             return None, "HTML instead of JSON" if is_page else "broken JSON", 0
@@ -311,8 +329,9 @@ async def event_page(
         declared = f", $since: BigInt!{declared}"
         where = f"{{timestamp_gte: $since, timestamp_lt: $until{also}}}"
     query = (
-        f"query($first: Int!, $until: BigInt!{declared}) {{ rows: {entity.many}(where: {where}, first: $first, "
-        f"orderBy: timestamp, orderDirection: {order}) {{ {' '.join(entity.field_names)} }} }}"
+        f"query($first: Int!, $block: Block_height, $until: BigInt!{declared}) {{ rows: {entity.many}(where: {where}, "
+        f"first: $first, block: $block, orderBy: timestamp, orderDirection: {order}) "
+        f"{{ {' '.join(entity.field_names)} }} }}"
     )
     found: list[tuple[int, str]] = []
 
@@ -370,19 +389,32 @@ def positions(rows: list[Row]) -> list[tuple[int, str]]:
 
 
 async def pages_by_id(
-    subgraphs: Subgraphs, entity: Entity, after: str = "", below: str | None = None
+    subgraphs: Subgraphs,
+    entity: Entity,
+    after: str = "",
+    below: str | None = None,
+    filters: tuple[Filter, ...] = (),
+    pin: int | None = None,
 ) -> AsyncIterator[list[Row]]:
-    """Yield pages of state by id, above `after` and, where given, below `below` (both texts)."""
+    """Yield pages of state by id, above `after` and, where given, below `below` (both texts).
+
+    `pin` is the number of a block: what is served is the state as of that block.
+    """
     fields = " ".join(entity.field_names)
     limit, declared = (", id_lt: $below", ", $below: ID!") if below is not None else ("", "")
+    limit += "".join(f", {f.field}: ${f.field}" for f in filters)
+    declared += "".join(f", ${f.field}: {f.type}" for f in filters)
     query = (
-        f"query($first: Int!, $after: ID!{declared}) {{ rows: {entity.many}("
-        f"where: {{id_gt: $after{limit}}}, first: $first, orderBy: id, orderDirection: asc) {{ {fields} }} }}"
+        f"query($first: Int!, $block: Block_height, $after: ID!{declared}) {{ rows: {entity.many}("
+        f"where: {{id_gt: $after{limit}}}, first: $first, block: $block, orderBy: id, orderDirection: asc) "
+        f"{{ {fields} }} }}"
     )
     while True:
-        variables: Row = {"first": PAGE_SIZE, "after": after}
+        variables: Row = {"first": PAGE_SIZE, "after": after, **{f.field: f.value for f in filters}}
         if below is not None:
             variables["below"] = below
+        if pin is not None:
+            variables["block"] = {"number": pin}
         page = await _page(subgraphs, entity, query, variables, _ids_above(after))
         yield page.rows
         if len(page.rows) < page.size:
@@ -410,8 +442,8 @@ async def rows_by_id(subgraphs: Subgraphs, entity: Entity, ids: list[str]) -> li
     fields = " ".join(entity.field_names)
     # Without `first` a subgraph returns 100 rows and says nothing.
     query = (
-        f"query($first: Int!, $ids: [ID!]!) {{ rows: {entity.many}("
-        f"where: {{id_in: $ids}}, first: $first) {{ {fields} }} }}"
+        f"query($first: Int!, $block: Block_height, $ids: [ID!]!) {{ rows: {entity.many}("
+        f"where: {{id_in: $ids}}, first: $first, block: $block) {{ {fields} }} }}"
     )
     page = await _page(
         subgraphs, entity, query, {"first": PAGE_SIZE, "ids": ids}, lambda rows, size: None, may_shrink=False
@@ -431,6 +463,9 @@ async def _page(
         rows = data.get("rows")
         return check_rows(rows, variables["first"]) if isinstance(rows, list) else "an answer without rows"
 
+    if (head := subgraphs.heads.get(entity.subgraph)) and head.number:
+        # Ranges end at the head: a replica that is behind it refuses to answer, and the question is put again.
+        variables.setdefault("block", {"number_gte": head.number})
     # After a time-out `first` is smaller than it was.
     rows = (await subgraphs.ask(entity.subgraph, query, variables, check, may_shrink))["rows"]
     return Page(rows, variables["first"], [])

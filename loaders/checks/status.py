@@ -14,7 +14,7 @@ from typing import Any
 
 from loaders import embedded
 from loaders.checks.coverage import Span, coverage
-from loaders.entities import CONDITIONS, ENTITIES, MARKET_DATA
+from loaders.entities import CONDITIONS, ENTITIES, MARKET_DATA, USER_POSITIONS
 from loaders.target import Target
 from loaders.warehouse import Warehouse, opened
 
@@ -158,6 +158,7 @@ def read_warehouse(warehouse: Warehouse) -> Snapshot:
         "message": None,
         "entities": entities,
         "payouts": payouts(warehouse),
+        "positions": positions(warehouse),
         "quarantine": quarantine(warehouse),
         "runs": runs(warehouse) if "load_runs" in there else [],
     }
@@ -201,6 +202,25 @@ def payouts(warehouse: Warehouse) -> Snapshot:
         "not_found": unknown.get(CONDITIONS.name, 0),
         "tokens_not_found": unknown.get(MARKET_DATA.name, 0),
     }
+
+
+def positions(warehouse: Warehouse) -> Snapshot:
+    """Of how many wallets Polymarket's own record is landed, and between when it was asked for last."""
+    wallets, still_open, oldest, newest = warehouse.rows(
+        f"""
+        select count(), countIf(state = 'open'), min(at), max(at)
+        from (
+            select
+                argMax(state, l.updated_at) as state,
+                maxOrNullIf(toDateTime(l.updated_at), l.state = 'complete') as at
+            from {warehouse.raw}.load_windows as l
+            where entity = {{entity:String}} and startsWith(scope, 'wallet:')
+            group by scope
+        )
+        """,
+        {"entity": USER_POSITIONS.name},
+    )[0]
+    return {"wallets": wallets, "open": still_open, "oldest_at": moment(oldest), "newest_at": moment(newest)}
 
 
 def quarantine(warehouse: Warehouse) -> Snapshot:

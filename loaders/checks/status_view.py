@@ -156,6 +156,8 @@ def shown_warehouse(snapshot: Snapshot) -> list[RenderableType]:
             f"{payouts['tokens_not_found']:,} tokens not found"
         )
     )
+    if (positions := snapshot["positions"])["wallets"]:
+        found.append(Text(positions_said(positions)))
     kept = snapshot["quarantine"]
     found.append(Text(f"Kept aside: {kept['rows']:,} rows", style="yellow" if kept["rows"] else ""))
     found += [
@@ -177,6 +179,15 @@ def shown_warehouse(snapshot: Snapshot) -> list[RenderableType]:
         columns = ("started", "command", "state", "rows", "requests", "429", "took")
         found.append(report.table("\nLast runs (UTC)", columns, rows))
     return found
+
+
+def positions_said(positions: Snapshot) -> str:
+    """Of whom Polymarket's own record is landed, and when it was asked for."""
+    said = f"Positions: {positions['wallets']:,} wallets"
+    if positions["oldest_at"]:
+        spread = "" if short(positions["oldest_at"]) == short(positions["newest_at"]) else " or later"
+        said += f", as of {short(positions['oldest_at'])}{spread}"
+    return said + (f"; {positions['open']:,} still open" if positions["open"] else "")
 
 
 def missing(entities: list[Snapshot]) -> list[RenderableType]:

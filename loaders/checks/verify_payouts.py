@@ -54,6 +54,15 @@ def check_payout_formats(name: str, evidence: Evidence) -> Check:
     return Check(name, result, numbers, f"see {evidence.raw}.conditions" if result == FAIL else "")
 
 
+def check_positions(name: str, evidence: Evidence) -> Check:
+    """Whose positions are landed to reconcile with, and whether all of them were served."""
+    numbers = status.positions(evidence.warehouse)
+    if not numbers["wallets"]:
+        return Check(name, UNCHECKED, numbers, "no positions are loaded: polyledger load positions --wallet WALLET")
+    again = "polyledger sync, or load positions, asks for them again"
+    return Check(name, verdict(numbers, ["open"]), numbers, again if numbers["open"] else "")
+
+
 def check_payout_sums(name: str, evidence: Evidence) -> Check:
     """Numerators sum to the denominator as served, exactly."""
     resolved, given, off = evidence.one(

@@ -54,6 +54,7 @@ from loaders.standin import schema
 MAX_FIRST = 1000
 MAX_SKIP = 5000
 FIRST_HEAD = 50_000_000  # block number of the head before anything is put; rows of a later `_block` raise it
+SECONDS_PER_BLOCK = 2  # of Polygon
 REQUESTS_KEPT = 100_000
 
 Row = dict[str, Any]
@@ -384,6 +385,7 @@ class Request:
     variables: dict[str, Any] = field(default_factory=dict)
     status: int = 0  # of HTTP; 0 if the connection was closed without an answer
     fault: str | None = None
+    blocks_behind: int = 0  # of the replica that answered
     error: str | None = None  # the first of the answer's own `errors`, which no fault made
 
 
@@ -401,11 +403,13 @@ class Reply:
 class Goldsky:
     """The server. Entities are lists of rows by entity name, as {"OrderFilledEvent": [{"id": ..}, ..]}.
 
-    A row may have a `_block`, the block from which it exists; it is not served. Of two rows of one id the later one
-    wins, and the earlier stays visible to queries pinned before its `_block`. Rows are not copied: to change one while
+    A row may have a `_block`, the block from which it exists; it is not served. Rows that are put without one are of a
+    new block. Of two rows of one id the later one wins, and the earlier stays visible to queries pinned before its
+    `_block`. Rows are not copied: to change one while
     the server runs, `put` a new one. `head` is the unix time of the newest block (default: the largest timestamp
     among the rows), `latency` the seconds every answer takes, `token` what a request must bear, if anything,
-    `allowance` the requests answered in any ten seconds, if that is limited; more are refused with 429.
+    `allowance` the requests answered in any ten seconds, if that is limited; more are refused with 429. With
+    `blocks_behind` every other request is answered by a replica that has indexed so many blocks less.
     """
 
     def __init__(
@@ -419,6 +423,7 @@ class Goldsky:
         latency: float = 0.0,
         token: str | None = None,
         allowance: int | None = None,
+        blocks_behind: int = 0,
     ) -> None:
         self.host = host
         self.port = port
@@ -427,6 +432,7 @@ class Goldsky:
         self.latency = latency
         self.token = token
         self.allowance = allowance
+        self.blocks_behind = blocks_behind
         self.granted: deque[float] = deque()  # when, in the last ten seconds
         self.base_url = ""  # known once started
         self.requests: list[Request] = []
@@ -474,7 +480,8 @@ class Goldsky:
         """Add rows, or replace those of the same id; the head moves on by a block, or to the last `_block` given."""
         check({entity: rows}, "the rows put")
         with self.lock:
-            self.tables[entity].put(rows)
+            new = {"_block": self.head_number + 1}
+            self.tables[entity].put([row if "_block" in row else row | new for row in rows])
             self.head_number = max(self.head_number + 1, self.tables[entity].newest)
 
     def reply(self, path: str, authorization: str | None, body: bytes) -> Reply:
@@ -573,6 +580,8 @@ class Goldsky:
         fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
         selection = Selection(fragments, variables)
 
+        asked.blocks_behind = self.behind(asked)
+        head = self.head_number - asked.blocks_behind
         data: dict[str, Any] = {}
         for alias, node in selection.fields(operation.selection_set):
             name = node.name.value
@@ -580,10 +589,16 @@ class Goldsky:
                 data[alias] = query_type.name
                 continue
             arguments = get_argument_values(query_type.fields[name], node, variables)
-            block = self.pinned_block(arguments.get("block") or {})
+            block = self.pinned_block(arguments.get("block") or {}, head)
             if name == "_meta":
-                data[alias] = selection.tree(node.selection_set, self.meta(asked.subgraph, block))
-            elif name in subgraph.lists:
+                meta = self.meta(asked.subgraph, block)
+                if block is None and asked.blocks_behind:
+                    meta["block"] = self.block(head)
+                data[alias] = selection.tree(node.selection_set, meta)
+                continue
+            if block is None and asked.blocks_behind:
+                block = head
+            if name in subgraph.lists:
                 entity = subgraph.lists[name]
                 found = page(self.tables[entity.name].at(block), entity, arguments)
                 data[alias] = selection.rows(node.selection_set, found, entity.name)
@@ -594,34 +609,40 @@ class Goldsky:
                 data[alias] = rows[0] if rows else None
         return {"data": data}
 
-    def pinned_block(self, block: dict[str, Any]) -> int | None:
+    def behind(self, asked: Request) -> int:
+        """How many blocks the replica that answers has not indexed yet."""
+        return self.blocks_behind if len(self.requests) % 2 else 0
+
+    def pinned_block(self, block: dict[str, Any], head: int) -> int | None:
         """Return the block number a query is pinned to, None for the head; Refused if it lies ahead."""
         for name in ("number", "number_gte"):
             number = block.get(name)
-            if number is not None and number > self.head_number:
+            if number is not None and number > head:
                 raise Refused(
                     f"Failed to decode `block.{name}` value: `subgraph has only indexed up to block number "
-                    f"{self.head_number} and data for block number {number} is therefore not yet available`"
+                    f"{head} and data for block number {number} is therefore not yet available`"
                 )
         if block.get("hash") is not None and block["hash"] != block_hash(self.head_number):
             raise Refused("Failed to decode `block.hash` value: `no block with that hash found`")
         return block.get("number")
 
     def meta(self, subgraph: str, pinned: int | None) -> dict[str, Any]:
-        number = self.head_number if pinned is None else pinned
-        known = pinned is None  # graph-node looks up the hash and time of the head only
-        newest = max(table.timestamp for table in self.tables.values())
+        unknown = {"hash": None, "parentHash": None, "timestamp": None}  # graph-node looks them up for the head only
         return {
             "__typename": "_Meta_",
-            "block": {
-                "__typename": "_Block_",
-                "number": number,
-                "hash": block_hash(number) if known else None,
-                "parentHash": block_hash(number - 1) if known else None,
-                "timestamp": (self.head or newest or self.started_at) if known else None,
-            },
+            "block": self.block(self.head_number) if pinned is None else self.block(pinned) | unknown,
             "deployment": "Qm" + digest(subgraph)[:44],
             "hasIndexingErrors": False,
+        }
+
+    def block(self, number: int) -> dict[str, Any]:
+        newest = self.head or max(table.timestamp for table in self.tables.values()) or self.started_at
+        return {
+            "__typename": "_Block_",
+            "number": number,
+            "hash": block_hash(number),
+            "parentHash": block_hash(number - 1),
+            "timestamp": newest - SECONDS_PER_BLOCK * (self.head_number - number),
         }
 
 

@@ -23,7 +23,6 @@ from typing import Any
 from unittest import mock
 
 from loaders import cli, subgraph
-from loaders.entities import Columns
 from loaders.tests.conftest import PROJECT, Desk
 from loaders.warehouse import Warehouse
 
@@ -126,12 +125,11 @@ class Mortal(Warehouse):
 
     inserts_left = 0
 
-    def _insert(self, table: str, names: list[str], types: list[str], columns: Columns) -> None:
-        super()._insert(table, names, types, columns)
-        if columns and columns[0]:
-            Mortal.inserts_left -= 1
-            if Mortal.inserts_left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+    def _land(self, table: str, names: list[str], block: str | bytes, form: str, rows: int) -> None:
+        super()._land(table, names, block, form, rows)
+        Mortal.inserts_left -= 1
+        if Mortal.inserts_left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def mother() -> None:

@@ -1,165 +1,223 @@
-"""A late fill, a resolution and a corrected payout change the rows that they are about, and no others."""
+"""State is refreshed by what changed since the last block seen, and no replica behind the head is believed."""
 
-from collections.abc import Callable, Iterator
+import json
 
-import clickhouse_connect
 import pytest
 
-from loaders.standin.goldsky import Goldsky
-from loaders.standin.world import simulate
-from loaders.tests.conftest import MARTS, Desk
+from loaders.changes import REORG_BLOCKS, since_block
+from loaders.entities import Row
+from loaders.standin.goldsky import FIRST_HEAD, Faults, Goldsky, Request
+from loaders.subgraph import Head
+from loaders.tests.conftest import Desk
+from loaders.tests.test_command import call
+from loaders.tests.test_loading import (
+    NEW_YEAR,
+    WithoutChanges,
+    asked,
+    asked_ids,
+    changes_asked,
+    fill,
+    hash_of,
+    ids,
+    landed,
+    market,
+    payouts,
+    rejected,
+    span,
+    split,
+    windows,
+)
 
-# By what their rows are told apart; a leaderboard row also depends on who else is in it.
-KEYS = {
-    "fct_fills": ("fill_id",),
-    "fct_position_events": ("event_id",),
-    "vw_resolutions_truth": ("condition_id",),
-    "fct_realized_pnl_by_market": ("wallet", "condition_id"),
-    "fct_positions": ("wallet", "condition_id", "outcome_index"),
-    "fct_wallet_pnl": ("wallet",),
-}
-Rows = dict[str, dict[tuple[str, ...], str]]
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    world = simulate(4, steps=700)
-    with Goldsky(world.entities, head=world.until) as endpoint:
-        desk = Desk(tmp_path_factory.mktemp("changes") / "warehouse", endpoint.base_url)
-        desk.load_everything()
-    build(desk)
-    yield desk
-
-
-def build(desk: Desk) -> None:
-    desk.dbt("build", "--resource-type", "model", "--resource-type", "seed")
+FIRST = FIRST_HEAD - REORG_BLOCKS  # changes from here on are asked for after a load at the first head
 
 
-def change(desk: Desk, *statements: str) -> None:
-    client = clickhouse_connect.get_client(interface="chdb", path=str(desk.data))
-    try:
-        for statement in statements:
-            client.command(statement)
-    finally:
-        client.close()
+def traded(*conditions: str, numerators: list[str] | None = None) -> dict[str, list[Row]]:
+    """Markets, and a split in each of them."""
+    rows: dict[str, list[Row]] = {"MarketData": [], "Condition": [], "Split": []}
+    for n, condition in enumerate(conditions):
+        for entity, more in market(condition, numerators).items():
+            rows[entity] += more
+        rows["Split"].append(split(n, NEW_YEAR + n, condition))
+    return rows
 
 
-def read(desk: Desk) -> Rows:
-    return {
-        mart: {
-            tuple(map(str, row[:-1])): row[-1]
-            for row in desk.rows(f"select {', '.join(key)}, toString(tuple(*)) from polyledger.{mart}")
-        }
-        for mart, key in KEYS.items()
-    }
-
-
-def changed(before: Rows, after: Rows, mart: str) -> set[tuple[str, ...]]:
-    keys = before[mart].keys() | after[mart].keys()
-    return {key for key in keys if before[mart].get(key) != after[mart].get(key)}
-
-
-def test_a_late_fill_changes_what_it_is_about(built: Desk) -> None:
-    """The rows of an old match arrive last, as when a window was read anew."""
-    before, marts = read(built), built.marts()
-    (match, condition), *_ = built.rows(
-        "select transaction_hash, any(condition_id) from polyledger.fct_fills "
-        "group by transaction_hash having uniqExact(wallet) > 1 order by min(filled_at) limit 1 offset 20"
-    )
-    raw, late = "polyledger_raw.order_filled_events", f"transaction_hash = unhex('{match[2:]}')"
-    change(
-        built,
-        f"create table polyledger_raw.late as {raw}",
-        f"insert into polyledger_raw.late select * from {raw} where {late}",
-        f"alter table {raw} delete where {late} settings mutations_sync = 1",
-    )
-    build(built)
-    without = read(built)
-    change(built, f"insert into {raw} select * from polyledger_raw.late", "drop table polyledger_raw.late")
-    build(built)
-
-    fills = changed(without, before, "fct_fills")
-    wallets = {
-        row[0] for row in built.rows(f"select wallet from polyledger.fct_fills where transaction_hash = '{match}'")
-    }
-    assert len(fills) > 1 and all(fill.startswith(match) for (fill,) in fills)
-    assert changed(without, before, "fct_wallet_pnl") == {(wallet,) for wallet in wallets}
-    # A conversion hands the cost of its shares on to the other questions of its event.
-    event = event_of(built, condition)
-    for mart in ("fct_realized_pnl_by_market", "fct_positions"):
-        rows = changed(without, before, mart)
-        assert {(wallet, condition) for wallet in wallets} <= {key[:2] for key in rows}
-        assert {key[0] for key in rows} == wallets and {key[1] for key in rows} <= event
-    assert {key[0] for key in changed(without, before, "vw_resolutions_truth")} <= {condition}
-    assert built.marts() == marts
-
-
-def event_of(desk: Desk, condition: str) -> set[str]:
-    """The conditions of its neg-risk event; of a plain condition, itself."""
-    questions = "polyledger.int_neg_risk_questions"
-    found = desk.rows(
-        f"select concat('0x', lower(hex(condition_id))) from {questions} where neg_risk_event_id in "
-        f"(select neg_risk_event_id from {questions} where condition_id = unhex('{condition[2:]}'))"
-    )
-    return {condition, *(row[0] for row in found)}
-
-
-@pytest.fixture
-def busy_condition(built: Desk) -> str:
-    """A plain condition with one winner that many hold and somebody redeemed."""
-    ((condition,),) = built.rows(
-        """
-        select condition_id from polyledger.fct_realized_pnl_by_market
-        where condition_id in (
-            select condition_id from polyledger.vw_resolutions_truth
-            where payout_numerators = [1, 0] and resolved_at_basis = 'first_redemption'
-        ) and unhex(substring(condition_id, 3)) not in (select condition_id from polyledger.int_neg_risk_questions)
-        group by condition_id order by count() desc, condition_id limit 1
-        """
-    )
-    return str(condition)
+def resolved(condition: str, *numerators: str, block: int | None = None) -> Row:
+    (row,) = market(condition, list(numerators))["Condition"]
+    return row if block is None else row | {"_block": block}
 
 
 @pytest.mark.parametrize(
-    ("numerators", "denominator"),
-    [("[]", "0"), ("['0', '1']", "1")],
-    ids=["a condition resolves later", "a payout is corrected"],
+    ("cursor", "head", "block"),
+    [
+        ("", Head(900_000, 5, False, "Qm1"), None),
+        ("900000:5:Qm1", Head(900_050, 6, False, "Qm1"), 899_700),
+        ("900000:5:Qm1", Head(899_000, 4, False, "Qm1"), 898_700),  # the head went backwards
+        ("900000:5:Qm1", Head(900_050, 6, False, "Qm2"), None),
+        ("900000:5:", Head(900_050, 6, False, ""), None),
+        ("900000::Qm1", Head(900_050, None, False, "Qm1"), 899_700),
+        ("7:5:Qm1", Head(9, 5, False, "Qm1"), 0),
+        ("1735689600:0xab", Head(9, 5, False, "Qm1"), None),
+    ],
 )
-def test_a_new_payout_changes_what_its_holders_have(
-    built: Desk, busy_condition: str, numerators: str, denominator: str
-) -> None:
-    before, marts = read(built), built.marts()
-    insert = payout_copy(built, busy_condition)
-    insert(numerators, denominator)
-    build(built)
-    other = read(built)
-    insert("['1', '0']", "1")
-    build(built)
-
-    holders = {key[0] for key in before["fct_realized_pnl_by_market"] if key[1] == busy_condition}
-    assert changed(other, before, "vw_resolutions_truth") == {(busy_condition,)}
-    assert changed(other, before, "fct_fills") == set()
-    for mart in ("fct_realized_pnl_by_market", "fct_positions"):
-        rows = changed(other, before, mart)
-        assert rows and {key[1] for key in rows} == {busy_condition}, mart
-    assert changed(other, before, "fct_wallet_pnl") <= {(wallet,) for wallet in holders}
-    assert len(changed(other, before, "fct_wallet_pnl")) > len(holders) / 2
-    assert built.marts() == marts
+def test_from_which_block_changes_are_missing(cursor: str, head: Head, block: int | None) -> None:
+    assert since_block(cursor, head) == block
 
 
-def payout_copy(desk: Desk, condition: str) -> Callable[[str, str], None]:
-    """A function that lands the condition once more, with this payout."""
+# Conditions
 
-    def insert(numerators: str, denominator: str) -> None:
-        change(
-            desk,
-            "insert into polyledger_raw.conditions (id, position_ids, payout_numerators, payout_denominator, _run_id) "
-            f"select id, position_ids, {numerators}, '{denominator}', 'test' from polyledger_raw.conditions "
-            f"where id = unhex('{condition[2:]}') limit 1",
+
+def test_a_corrected_payout_is_noticed(desk: Desk) -> None:
+    condition, other = hash_of("condition"), hash_of("other")
+    with Goldsky(traded(condition, other, numerators=["1", "0"])) as endpoint:
+        desk.base_url = endpoint.base_url
+        call(desk, "load", "activity")
+        call(desk, "load", "payouts")
+        endpoint.put("Condition", [resolved(condition, "0", "1")])
+        endpoint.requests.clear()
+        assert "landed 1 Condition in" in call(desk, "load", "payouts").out
+        assert changes_asked(endpoint, "conditions") == [FIRST] and asked_ids(endpoint, "conditions") == []
+        assert payouts(desk) == {condition: (["0", "1"], "1"), other: (["1", "0"], "1")}
+        assert "landed nothing new" in call(desk, "load", "payouts").out
+    ((_, _, _, cursor),) = [w for w in windows(desk, "complete", "Condition") if w[0] == "named:1/1"]
+    assert cursor.startswith(f"{FIRST_HEAD + 1}:{NEW_YEAR + 1}:Qm")
+
+
+def test_what_resolves_and_what_is_newly_named_is_asked_for_and_nothing_else(desk: Desk) -> None:
+    known, late, foreign = hash_of("known"), hash_of("late"), hash_of("foreign")
+    with Goldsky(traded(known)) as endpoint:
+        desk.base_url = endpoint.base_url
+        call(desk, "load", "activity")
+        call(desk, "load", "payouts")
+        endpoint.put("Condition", [resolved(known, "1", "1"), resolved(foreign, "1", "0"), *market(late)["Condition"]])
+        endpoint.put("Split", [split(9, NEW_YEAR + 9, late)])
+        call(desk, "load", "activity")
+        endpoint.requests.clear()
+        call(desk, "load", "payouts")
+        assert asked_ids(endpoint, "conditions") == [late]
+    assert payouts(desk) == {known: (["1", "1"], "1"), late: ([], "0")}
+
+
+def test_what_all_loads_landed_is_kept_up_to_date_too(desk: Desk) -> None:
+    """A condition that nothing names yet may be named by the next fill: its payout must not be an old one then."""
+    named, silent = hash_of("named"), hash_of("silent")
+    rows = traded(named)
+    rows["Condition"] += market(silent)["Condition"]
+    with Goldsky(rows) as endpoint:
+        desk.base_url = endpoint.base_url
+        call(desk, "load", "payouts", "--all")
+        endpoint.put("Condition", [resolved(silent, "1", "0")])
+        endpoint.head_number += 10 * REORG_BLOCKS
+        call(desk, "load", "activity")
+        call(desk, "load", "payouts")
+    assert payouts(desk) == {named: ([], "0"), silent: (["1", "0"], "1")}
+
+
+def test_a_damaged_change_is_asked_for_until_it_is_mended(desk: Desk) -> None:
+    condition = hash_of("condition")
+    with Goldsky(traded(condition)) as endpoint:
+        desk.base_url = endpoint.base_url
+        call(desk, "load", "activity")
+        call(desk, "load", "payouts")
+        endpoint.put("Condition", [resolved(condition, "1", "zero")])
+        endpoint.head_number += 10 * REORG_BLOCKS
+        assert "kept aside: 1 rows of Condition" in call(desk, "load", "payouts", code=3).out
+        assert len(rejected(desk)) == 1
+        call(desk, "load", "payouts", code=3)
+        endpoint.put("Condition", [resolved(condition, "1", "0", block=FIRST_HEAD + 1)])
+        call(desk, "load", "payouts")
+    assert payouts(desk) == {condition: (["1", "0"], "1")}
+
+
+def test_ids_that_were_not_answered_keep_the_block(desk: Desk) -> None:
+    conditions = [hash_of("condition", n) for n in range(2)]
+    with Goldsky(traded(*conditions)) as endpoint:
+        desk.base_url = endpoint.base_url
+        call(desk, "load", "activity")
+        endpoint.faults = Faults(1.0, ("502",), first=1)  # only the head is answered
+        call(desk, "load", "payouts", code=3)
+        assert [w for w in windows(desk, "complete", "Condition") if w[3]] == []
+        endpoint.faults = Faults(0.0)
+        call(desk, "load", "payouts")
+    assert payouts(desk).keys() == set(conditions)
+
+
+def test_each_worker_follows_the_changes_of_its_share(desk: Desk) -> None:
+    conditions = [hash_of("condition", n) for n in range(20)]
+    workers = [("--worker", n, "--of", "2") for n in "12"]
+    with Goldsky(traded(*conditions)) as endpoint:
+        desk.base_url = endpoint.base_url
+        call(desk, "load", "activity")
+        for worker in workers:
+            call(desk, "load", "payouts", *worker)
+        endpoint.put("Condition", [resolved(condition, "0", "1") for condition in conditions])
+        shares = [json.loads(call(desk, "load", "payouts", *worker, "--json").out)["rows"] for worker in workers]
+    assert sum(share["Condition"] for share in shares) == 20 and all(share["Condition"] < 20 for share in shares)
+    assert list(payouts(desk).values()) == [(["0", "1"], "1")] * 20
+
+
+def test_another_deployment_is_asked_for_everything(desk: Desk) -> None:
+    condition = hash_of("condition")
+    with Goldsky(traded(condition, numerators=["1", "0"])) as endpoint:
+        desk.base_url = endpoint.base_url
+        call(desk, "load", "activity")
+        call(desk, "load", "payouts")
+        redeployed = endpoint.meta("pnl-subgraph of another build", None)
+        endpoint.meta = lambda subgraph, pinned: redeployed  # type: ignore[method-assign]
+        endpoint.put("Condition", [resolved(condition, "0", "1", block=1)])
+        endpoint.requests.clear()
+        call(desk, "load", "payouts")
+        assert asked_ids(endpoint, "conditions") == [condition] and changes_asked(endpoint, "conditions") == []
+    assert payouts(desk) == {condition: (["0", "1"], "1")}
+
+
+def test_a_plan_tells_changes_from_ids(desk: Desk) -> None:
+    with Goldsky(traded(hash_of("condition"))) as endpoint:
+        desk.base_url = endpoint.base_url
+        call(desk, "load", "activity")
+        assert (
+            call(desk, "load", "payouts", "--dry-run").out == "Condition: 1 ids, about 1 requests, 0 s at the limit\n"
         )
+        call(desk, "load", "payouts")
+        planned = call(desk, "load", "payouts", "--dry-run").out
+    assert planned == f"Condition: payouts that changed since block {FIRST_HEAD}, as many requests as it takes\n"
 
-    return insert
+
+# Neg-risk events
 
 
-def test_every_mart_is_told_apart_here() -> None:
-    assert KEYS.keys() | {"leaderboard", "fct_wallet_pnl_daily"} >= set(MARTS)
+@pytest.mark.parametrize("kind", [Goldsky, WithoutChanges])
+def test_neg_risk_events_are_asked_for_when_they_change(desk: Desk, kind: type[Goldsky]) -> None:
+    events = [{"id": hash_of("event", n), "questionCount": 3} for n in range(4)]
+    with kind({"NegRiskEvent": events}) as endpoint:
+        desk.base_url = endpoint.base_url
+        call(desk, "load", "activity")
+        endpoint.put("NegRiskEvent", [events[0] | {"questionCount": 4}])
+        said = json.loads(call(desk, "load", "activity", "--json").out)
+    assert said["rows"] == {"NegRiskEvent": 1 if kind is Goldsky else 4}
+    counts = desk.rows("select argMax(question_count, _loaded_at) from polyledger_raw.neg_risk_events group by id")
+    assert sorted(counts) == [(3,), (3,), (3,), (4,)]
+
+
+# Replicas
+
+
+def test_a_replica_behind_the_head_answers_for_nothing(desk: Desk) -> None:
+    """The head is told by one that is ahead, and the next page would come from one that lacks the last rows."""
+    old, new = [fill(n, NEW_YEAR + n) for n in range(3)], [fill(n, NEW_YEAR + n) for n in range(3, 6)]
+
+    class Replicated(Goldsky):
+        def behind(self, asked: Request) -> int:
+            return 0 if asked.fields == ["_meta"] or self.requests[-1].error else 5
+
+    with Replicated({"OrderFilledEvent": old, **traded(hash_of("condition"))}) as endpoint:
+        desk.base_url = endpoint.base_url
+        endpoint.put("OrderFilledEvent", new)
+        endpoint.put("Condition", [resolved(hash_of("condition"), "1", "0")])
+        call(desk, "load", "fills", *span(0, 1))
+        call(desk, "load", "activity", *span(0, 1))
+        call(desk, "load", "payouts")
+        refused = [request for request in endpoint.requests if request.error]
+        assert refused and all("not yet available" in str(request.error) for request in refused)
+        assert all(request["block"]["number_gte"] <= FIRST_HEAD + 2 for request in asked(endpoint))
+    assert landed(desk) == ids([*old, *new])
+    assert payouts(desk) == {hash_of("condition"): (["1", "0"], "1")}

@@ -448,6 +448,29 @@ def test_rows_put_while_running_are_served_and_move_the_head(serve: Serve) -> No
     assert ids(server, f"block: {{number: {FIRST_HEAD + 9}}}") == ["0x0000", "0x0001", "0x0002"]
 
 
+def test_rows_put_while_running_are_of_a_new_block(serve: Serve) -> None:
+    server = serve(fills(2))
+    server.put("OrderFilledEvent", [fill(1, fee="9")])
+    assert ids(server, f"where: {{_change_block: {{number_gte: {FIRST_HEAD + 1}}}}}") == ["0x0001"]
+    before = f'{{ orderFilledEvent(id: "0x0001", block: {{number: {FIRST_HEAD}}}) {{ fee }} }}'
+    assert ask(server, before) == {"orderFilledEvent": {"fee": "0"}}
+
+
+def test_a_replica_may_be_behind(serve: Serve) -> None:
+    server = serve(fills(1), blocks_behind=5)
+    server.put("OrderFilledEvent", [fill(1, timestamp=str(NOON + 9))])
+    query = f"{{ orderFilledEvents {{ id }} {META} }}"
+    ahead, behind = ask(server, query), ask(server, query)
+    assert [len(answer["orderFilledEvents"]) for answer in (ahead, behind)] == [2, 1]
+    assert [answer["_meta"]["block"]["number"] for answer in (ahead, behind)] == [FIRST_HEAD + 1, FIRST_HEAD - 4]
+    assert ahead["_meta"]["block"]["timestamp"] - behind["_meta"]["block"]["timestamp"] == 10
+
+    least = f"{{ orderFilledEvents(block: {{number_gte: {FIRST_HEAD + 1}}}) {{ id }} }}"
+    assert len(ask(server, least)["orderFilledEvents"]) == 2
+    assert f"has only indexed up to block number {FIRST_HEAD - 4}" in refusal(server, least)
+    assert [asked.blocks_behind for asked in server.requests] == [0, 5, 0, 5]
+
+
 # HTTP
 
 

@@ -1,0 +1,88 @@
+"""Bring everything that was ever loaded up to now: what a scheduler calls every few minutes.
+
+load_windows tells what that is: each filter (all, a wallet, a token) under which fills or activity were loaded, and the
+wallets whose positions were. Events come first, since they name conditions; then payouts; then positions, so that the
+record to reconcile with is never older than the fills.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from loaders import payouts, positions, ranges
+from loaders.entities import CONVERSIONS, FEE_REFUNDS, MERGES, ORDER_FILLS, REDEMPTIONS, SPLITS
+from loaders.execute import Run
+from loaders.ranges import Asked, Range
+from loaders.subgraph import SubgraphError, Subgraphs
+from loaders.warehouse import Warehouse
+
+EVENTS = (ORDER_FILLS, FEE_REFUNDS, SPLITS, MERGES, REDEMPTIONS, CONVERSIONS)
+
+
+def is_anything(warehouse: Warehouse) -> bool:
+    """Whether there is something to go on from."""
+    known = any(warehouse.windows(entity.name) for entity in EVENTS)
+    return known or bool(positions.loaded(warehouse))
+
+
+def remembered(warehouse: Warehouse | None, since: datetime | None) -> list[Asked]:
+    """The series that were loaded before, each from where it ends; from `since` on everything where there is none."""
+    known = {entity.name: warehouse.windows(entity.name) if warehouse else {} for entity in EVENTS}
+    filters = dict.fromkeys(_filters(scope) for windows in known.values() for scope in windows)
+    if not filters and since:
+        return [(series, Range(since, None)) for series in [*ranges.fills([], None), *ranges.activity([])]]
+    asked: list[Asked] = []
+    for wallet, token in filters:
+        wallets = [wallet] if wallet else []
+        # A filter by token says nothing to activity.
+        family = [*ranges.fills(wallets, token), *(ranges.activity(wallets) if token is None else [])]
+        begin = min((w.since for s in family for w in known[s.entity.name].get(s.scope, [])), default=None)
+        for series in family if begin else []:
+            is_known = series.scope in known[series.entity.name]
+            asked.append((series, Range(None if is_known else begin, None)))
+    return asked
+
+
+def _filters(scope: str) -> tuple[str | None, str | None]:
+    """Wallet and token of a scope as ranges.py writes it; both None for everything."""
+    values = dict(part.split(":", 1) for part in scope.split(",") if ":" in part)
+    token = next((value for name, value in values.items() if name != "wallet"), None)
+    return values.get("wallet"), token
+
+
+async def load(run: Run, since: datetime | None) -> None:
+    """Land what is new. A subgraph that does not answer leaves its entities open and lets the others load.
+
+    Raises SubgraphError when none answers.
+    """
+    asked, wallets = remembered(run.warehouse, since), positions.loaded(run.warehouse)
+    if asked:
+        try:
+            await ranges.load(run.subgraphs, run.warehouse, run.landing, asked, run.progress)
+        except SubgraphError as error:
+            if not run.subgraphs.heads:
+                raise
+            run.landing.result.open_windows.append(str(error))
+        await run.landing.flush()
+        is_all = any(series.scope == "" for series, _ in asked)
+        await ranges.neg_risk_events(
+            run.subgraphs, run.warehouse, run.landing, not is_all, run.progress.counter("NegRiskEvent")
+        )
+        await run.landing.flush()
+    await payouts.load_named(
+        run.subgraphs, run.warehouse, run.landing, payouts.Share(), run.progress.counter("Condition")
+    )
+    if wallets:
+        tick = run.progress.counter("UserPosition")
+        try:
+            await positions.load(run.subgraphs, run.warehouse, run.landing, wallets, tick, only_changes=True)
+        except SubgraphError as error:
+            run.landing.result.open_windows.append(f"UserPosition of {len(wallets):,} wallets is still open: {error}")
+
+
+async def estimate(subgraphs: Subgraphs, warehouse: Warehouse | None, since: datetime | None) -> list[dict[str, Any]]:
+    """What it would ask."""
+    plan = await ranges.estimate(subgraphs, warehouse, remembered(warehouse, since))
+    plan += payouts.estimate(warehouse, [], False, payouts.Share(), subgraphs.settings.requests_per_second)
+    if warehouse and (wallets := positions.loaded(warehouse)):
+        plan += positions.estimate(wallets)
+    return plan

@@ -1,0 +1,165 @@
+"""A late fill, a resolution and a corrected payout change the rows that they are about, and no others."""
+
+from collections.abc import Callable, Iterator
+
+import clickhouse_connect
+import pytest
+
+from loaders.standin.goldsky import Goldsky
+from loaders.standin.world import simulate
+from loaders.tests.conftest import MARTS, Desk
+
+# By what their rows are told apart; a leaderboard row also depends on who else is in it.
+KEYS = {
+    "fct_fills": ("fill_id",),
+    "fct_position_events": ("event_id",),
+    "vw_resolutions_truth": ("condition_id",),
+    "fct_realized_pnl_by_market": ("wallet", "condition_id"),
+    "fct_positions": ("wallet", "condition_id", "outcome_index"),
+    "fct_wallet_pnl": ("wallet",),
+}
+Rows = dict[str, dict[tuple[str, ...], str]]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    world = simulate(4, steps=700)
+    with Goldsky(world.entities, head=world.until) as endpoint:
+        desk = Desk(tmp_path_factory.mktemp("changes") / "warehouse", endpoint.base_url)
+        desk.load_everything()
+    build(desk)
+    yield desk
+
+
+def build(desk: Desk) -> None:
+    desk.dbt("build", "--resource-type", "model", "--resource-type", "seed")
+
+
+def change(desk: Desk, *statements: str) -> None:
+    client = clickhouse_connect.get_client(interface="chdb", path=str(desk.data))
+    try:
+        for statement in statements:
+            client.command(statement)
+    finally:
+        client.close()
+
+
+def read(desk: Desk) -> Rows:
+    return {
+        mart: {
+            tuple(map(str, row[:-1])): row[-1]
+            for row in desk.rows(f"select {', '.join(key)}, toString(tuple(*)) from polyledger.{mart}")
+        }
+        for mart, key in KEYS.items()
+    }
+
+
+def changed(before: Rows, after: Rows, mart: str) -> set[tuple[str, ...]]:
+    keys = before[mart].keys() | after[mart].keys()
+    return {key for key in keys if before[mart].get(key) != after[mart].get(key)}
+
+
+def test_a_late_fill_changes_what_it_is_about(built: Desk) -> None:
+    """The rows of an old match arrive last, as when a window was read anew."""
+    before, marts = read(built), built.marts()
+    (match, condition), *_ = built.rows(
+        "select transaction_hash, any(condition_id) from polyledger.fct_fills "
+        "group by transaction_hash having uniqExact(wallet) > 1 order by min(filled_at) limit 1 offset 20"
+    )
+    raw, late = "polyledger_raw.order_filled_events", f"transaction_hash = unhex('{match[2:]}')"
+    change(
+        built,
+        f"create table polyledger_raw.late as {raw}",
+        f"insert into polyledger_raw.late select * from {raw} where {late}",
+        f"alter table {raw} delete where {late} settings mutations_sync = 1",
+    )
+    build(built)
+    without = read(built)
+    change(built, f"insert into {raw} select * from polyledger_raw.late", "drop table polyledger_raw.late")
+    build(built)
+
+    fills = changed(without, before, "fct_fills")
+    wallets = {
+        row[0] for row in built.rows(f"select wallet from polyledger.fct_fills where transaction_hash = '{match}'")
+    }
+    assert len(fills) > 1 and all(fill.startswith(match) for (fill,) in fills)
+    assert changed(without, before, "fct_wallet_pnl") == {(wallet,) for wallet in wallets}
+    # A conversion hands the cost of its shares on to the other questions of its event.
+    event = event_of(built, condition)
+    for mart in ("fct_realized_pnl_by_market", "fct_positions"):
+        rows = changed(without, before, mart)
+        assert {(wallet, condition) for wallet in wallets} <= {key[:2] for key in rows}
+        assert {key[0] for key in rows} == wallets and {key[1] for key in rows} <= event
+    assert {key[0] for key in changed(without, before, "vw_resolutions_truth")} <= {condition}
+    assert built.marts() == marts
+
+
+def event_of(desk: Desk, condition: str) -> set[str]:
+    """The conditions of its neg-risk event; of a plain condition, itself."""
+    questions = "polyledger.int_neg_risk_questions"
+    found = desk.rows(
+        f"select concat('0x', lower(hex(condition_id))) from {questions} where neg_risk_event_id in "
+        f"(select neg_risk_event_id from {questions} where condition_id = unhex('{condition[2:]}'))"
+    )
+    return {condition, *(row[0] for row in found)}
+
+
+@pytest.fixture
+def busy_condition(built: Desk) -> str:
+    """A plain condition with one winner that many hold and somebody redeemed."""
+    ((condition,),) = built.rows(
+        """
+        select condition_id from polyledger.fct_realized_pnl_by_market
+        where condition_id in (
+            select condition_id from polyledger.vw_resolutions_truth
+            where payout_numerators = [1, 0] and resolved_at_basis = 'first_redemption'
+        ) and unhex(substring(condition_id, 3)) not in (select condition_id from polyledger.int_neg_risk_questions)
+        group by condition_id order by count() desc, condition_id limit 1
+        """
+    )
+    return str(condition)
+
+
+@pytest.mark.parametrize(
+    ("numerators", "denominator"),
+    [("[]", "0"), ("['0', '1']", "1")],
+    ids=["a condition resolves later", "a payout is corrected"],
+)
+def test_a_new_payout_changes_what_its_holders_have(
+    built: Desk, busy_condition: str, numerators: str, denominator: str
+) -> None:
+    before, marts = read(built), built.marts()
+    insert = payout_copy(built, busy_condition)
+    insert(numerators, denominator)
+    build(built)
+    other = read(built)
+    insert("['1', '0']", "1")
+    build(built)
+
+    holders = {key[0] for key in before["fct_realized_pnl_by_market"] if key[1] == busy_condition}
+    assert changed(other, before, "vw_resolutions_truth") == {(busy_condition,)}
+    assert changed(other, before, "fct_fills") == set()
+    for mart in ("fct_realized_pnl_by_market", "fct_positions"):
+        rows = changed(other, before, mart)
+        assert rows and {key[1] for key in rows} == {busy_condition}, mart
+    assert changed(other, before, "fct_wallet_pnl") <= {(wallet,) for wallet in holders}
+    assert len(changed(other, before, "fct_wallet_pnl")) > len(holders) / 2
+    assert built.marts() == marts
+
+
+def payout_copy(desk: Desk, condition: str) -> Callable[[str, str], None]:
+    """A function that lands the condition once more, with this payout."""
+
+    def insert(numerators: str, denominator: str) -> None:
+        change(
+            desk,
+            "insert into polyledger_raw.conditions (id, position_ids, payout_numerators, payout_denominator, _run_id) "
+            f"select id, position_ids, {numerators}, '{denominator}', 'test' from polyledger_raw.conditions "
+            f"where id = unhex('{condition[2:]}') limit 1",
+        )
+
+    return insert
+
+
+def test_every_mart_is_told_apart_here() -> None:
+    assert KEYS.keys() | {"leaderboard", "fct_wallet_pnl_daily"} >= set(MARTS)
