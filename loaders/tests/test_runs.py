@@ -37,7 +37,7 @@ def test_each_run_is_recorded_with_its_end(desk: Desk, world: World) -> None:
 
 
 def test_a_load_is_seen_while_it_lasts_and_its_end_is_told(desk: Desk, world: World) -> None:
-    with Goldsky(world.entities, head=world.until, latency=0.5) as endpoint:
+    with Goldsky(world.entities, head=world.until, latency=5) as endpoint:
         desk.base_url = endpoint.base_url
         words = [sys.executable, "-m", "loaders.cli", "load", "fills"]
         environment = desk.environment(GOLDSKY_REQUESTS_PER_SECOND="0.5")
