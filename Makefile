@@ -41,4 +41,4 @@ lock: pyproject.toml  ## renew requirements.lock; needs uv
 		--no-emit-index-url --no-annotate --no-header --quiet --upgrade -o requirements.lock
 
 clean:
-	rm -rf $(VENV) target logs .polyledger .polyledger.lock
+	rm -rf $(VENV) target logs .polyledger .polyledger.lock .polyledger.tmp

@@ -3,9 +3,12 @@
 Used by the loaders and, through dbt_chdb.py, by dbt. Knows nothing of tables.
 """
 
+import atexit
 import fcntl
 import os
+import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import IO, Any
@@ -82,9 +85,25 @@ def hold(path: Path, wait: float = 0) -> None:
     lock.write(f"process {os.getpid()} ({Path(sys.argv[0]).name} {' '.join(sys.argv[1:3])})\n")
     lock.flush()
     _held[path] = lock
+    _keep_temporary_files(path.with_name(path.name + ".tmp"))
 
 
 def release(path: Path) -> None:
     """Let another process have the folder; every connection to it must be closed."""
     if path in _held:
+        _forget_temporary_files(path.with_name(path.name + ".tmp"))
         _held.pop(path).close()
+
+
+def _keep_temporary_files(place: Path) -> None:
+    """The driver writes each insert to a temporary file: here, where those of a killed process can be removed."""
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    tempfile.tempdir = str(place)
+    atexit.register(_forget_temporary_files, place)
+
+
+def _forget_temporary_files(place: Path) -> None:
+    atexit.unregister(_forget_temporary_files)
+    tempfile.tempdir = None
+    shutil.rmtree(place, ignore_errors=True)

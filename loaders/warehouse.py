@@ -177,7 +177,9 @@ class Warehouse:
                 return work()
             except ClickHouseError as error:
                 left = deadline - time.monotonic()
-                if left <= 0 or self._leaving.is_set() or not _is_passing(error):
+                if left <= 0:
+                    self.leave()  # what follows is a farewell, and need not wait as long again
+                if self._leaving.is_set() or not _is_passing(error):
                     raise
                 if not is_told:
                     is_told = True

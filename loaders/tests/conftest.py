@@ -109,7 +109,9 @@ class ClickHouse:
     def kill(self) -> None:
         """End it as kill -9 or a power cut does."""
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
 
     def pause(self) -> None:
         """Let it hang: connections are accepted and nothing is answered."""

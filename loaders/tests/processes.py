@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any
 from unittest import mock
 
-from loaders import cli, subgraph
+from loaders import cli, subgraph, warehouse
 from loaders.tests.conftest import PROJECT, Desk
 from loaders.warehouse import Warehouse
 
@@ -45,9 +45,9 @@ class Process:
             self.code = _ask(self.mother, {"poll": self.pid})
         return self.code
 
-    def wait(self) -> int:
-        """The exit code. Fails where it hangs."""
-        deadline = time.monotonic() + HUNG
+    def wait(self, within: float = HUNG) -> int:
+        """The exit code. Fails where it takes longer."""
+        deadline = time.monotonic() + within
         while self.poll() is None:
             if time.monotonic() > deadline:
                 self.send(signal.SIGKILL)
@@ -77,28 +77,19 @@ class Processes:
         self._folder = folder
         self._started = 0
 
-    def start(self, desk: Desk, *words: str, dies_after: int = 0, **env: str) -> Process:
-        """Begin `polyledger WORDS`; where `dies_after` is given, it is killed right after so many inserts."""
+    def start(
+        self, desk: Desk, *words: str, dies_after: int = 0, patience: float = warehouse.PATIENCE, **env: str
+    ) -> Process:
+        """Begin `polyledger WORDS`, which waits `patience` seconds for a warehouse that is away.
+
+        Where `dies_after` is given, it is killed right after so many inserts.
+        """
         self._started += 1
         out, err = (self._folder / f"{self._started}.{kind}" for kind in ("out", "err"))
-        pid = _ask(
-            self._mother,
-            {
-                "words": words,
-                "env": desk.environment(**env),
-                "out": str(out),
-                "err": str(err),
-                "dies_after": dies_after,
-            },
-        )
+        asked = {"words": words, "out": str(out), "err": str(err), "dies_after": dies_after, "patience": patience}
+        pid = _ask(self._mother, asked | {"env": desk.environment(**env)})
         assert pid is not None
         return Process(self._mother, pid, out, err)
-
-    def run(self, desk: Desk, *words: str, code: int = 0, dies_after: int = 0, **env: str) -> Process:
-        """Run it to its end, which must be `code`."""
-        process = self.start(desk, *words, dies_after=dies_after, **env)
-        assert process.wait() == code, f"{words} exited {process.code}\n{process.said()}"
-        return process
 
 
 @contextmanager
@@ -151,7 +142,7 @@ def mother() -> None:
         print(json.dumps(answer), flush=True)
 
 
-def child(words: list[str], env: dict[str, str], out: str, err: str, dies_after: int) -> None:
+def child(words: list[str], env: dict[str, str], out: str, err: str, dies_after: int, patience: float) -> None:
     """Be the command."""
     for number, path in ((0, os.devnull), (1, out), (2, err)):
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
@@ -161,6 +152,7 @@ def child(words: list[str], env: dict[str, str], out: str, err: str, dies_after:
     os.environ.update(env)
     sys.argv = ["polyledger", *words]
     subgraph.FIRST_PAUSE = 0.01  # tries follow each other quickly
+    mock.patch.object(cli, "PATIENCE", patience).start()
     if dies_after:
         Mortal.inserts_left = dies_after
         mock.patch.object(cli, "Warehouse", Mortal).start()

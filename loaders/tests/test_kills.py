@@ -24,7 +24,7 @@ COMMANDS = (("load", "fills"), ("load", "activity"), ("load", "payouts"), ("load
 TABLES = {entity.name: entity.table for entity in ENTITIES if entity.table != "user_positions"}
 BATCH = 500  # rows of one insert, or of one page where that has more
 runs = count(1)
-KILLS, LONG_CAMPAIGNS = 20, 8  # kills of one campaign; as many more campaigns in make test-long
+KILLS, LONG_CAMPAIGNS = 20, 10  # kills of one campaign; as many more campaigns in make test-long
 
 
 class Watched(Goldsky):
@@ -142,7 +142,8 @@ def calm(endpoint: Watched, start: Processes, tmp_path_factory: pytest.TempPathF
     """What an undisturbed run of all commands leaves: everything that is served."""
     desk = Desk(tmp_path_factory.mktemp("calm") / "warehouse", endpoint.base_url)
     for words in COMMANDS:
-        start.run(desk, *words, GOLDSKY_API_TOKEN="-".join(words))
+        process = start.start(desk, *words, GOLDSKY_API_TOKEN="-".join(words))
+        assert process.wait() == 0, process.said()
     state = state_of(desk)
     assert {name: len(state[table]) for name, table in TABLES.items()} == {
         name: len(endpoint.tables[name].versions) for name in TABLES

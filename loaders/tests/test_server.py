@@ -1,0 +1,284 @@
+"""Loads into a warehouse that goes away, hangs or is full, and several loads into one server at once."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loaders.entities import Row
+from loaders.leases import DEAD_SECONDS, FOREVER, Claim
+from loaders.standin.goldsky import Goldsky
+from loaders.tests.conftest import PROJECT, ClickHouse, Desk, ServerDesk
+from loaders.tests.processes import Process, Processes, processes
+from loaders.tests.test_command import call
+from loaders.tests.test_loading import ALICE, BOB, DAY, NEW_YEAR, fill, ids, landed, open_windows, windows
+from loaders.warehouse import EPOCH
+
+STOPPED_WITHIN = 20.0  # seconds; it promises five, on a machine that has nothing else to do
+FULL = 10**18  # bytes that no disk has free
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    with processes(tmp_path_factory.mktemp("said")) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    return [fill(n, NEW_YEAR + n // 3, maker=(ALICE, BOB)[n % 2]) for n in range(12_000)]
+
+
+@pytest.fixture
+def endpoint(rows: list[Row]) -> Iterator[Goldsky]:
+    with Goldsky({"OrderFilledEvent": rows}) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def frail(mortal_clickhouse: ClickHouse, endpoint: Goldsky, tmp_path: Path) -> ServerDesk:
+    """A desk on a server that the test may kill."""
+    return ServerDesk(tmp_path / "warehouse", endpoint.base_url, server=mortal_clickhouse)
+
+
+def until(what: Callable[[], Any], process: Process) -> None:
+    """Wait for something to be so while a process runs."""
+    while process.poll() is None and not what():
+        time.sleep(0.01)
+    assert process.code is None, process.said()
+
+
+def assert_complete(desk: Desk, rows: list[Row]) -> None:
+    assert landed(desk) == ids(rows)
+    assert open_windows(desk) == []
+    assert windows(desk, "complete")
+
+
+# A server that goes away
+
+
+def test_a_load_outlasts_a_server_that_is_killed_and_comes_back(
+    frail: ServerDesk, endpoint: Goldsky, start: Processes, rows: list[Row]
+) -> None:
+    endpoint.latency = 0.15
+    process = start.start(frail, "load", "fills", GOLDSKY_CONCURRENCY="1", POLYLEDGER_BATCH_ROWS="1000")
+    until(lambda: frail.has_tables() and landed(frail), process)
+    frail.server.kill()
+    time.sleep(1)
+    frail.server.start()
+    assert process.wait() == 0, process.said()
+    assert "127.0.0.1 is away (" in process.said()
+    assert_complete(frail, rows)
+
+
+def test_a_load_gives_up_on_a_server_that_stays_away_and_goes_on_later(
+    frail: ServerDesk, endpoint: Goldsky, start: Processes, rows: list[Row]
+) -> None:
+    endpoint.latency = 0.15
+    process = start.start(frail, "load", "fills", GOLDSKY_CONCURRENCY="1", patience=1.0, POLYLEDGER_BATCH_ROWS="1000")
+    until(lambda: frail.has_tables() and landed(frail), process)
+    frail.server.kill()
+    assert process.wait() == 1
+    waiting, error, advice = process.err.read_text().splitlines()
+    assert waiting.startswith("127.0.0.1 is away (")
+    assert error.startswith("error: ") and "were not landed: Connection refused" in error
+    assert advice == "Safe to run the same command again: it continues where this one stopped."
+    frail.server.start()
+    assert len(landed(frail)) < len(rows) and open_windows(frail)
+
+    endpoint.latency = 0
+    call(frail, "load", "fills")
+    assert_complete(frail, rows)
+
+
+@pytest.mark.parametrize(("stop", "is_hanging"), [(signal.SIGTERM, True), (signal.SIGINT, False)])
+def test_a_load_can_be_stopped_whatever_the_server_does(
+    frail: ServerDesk, endpoint: Goldsky, start: Processes, rows: list[Row], stop: signal.Signals, is_hanging: bool
+) -> None:
+    endpoint.latency = 0.15
+    process = start.start(frail, "load", "fills", GOLDSKY_CONCURRENCY="1", POLYLEDGER_BATCH_ROWS="1000")
+    until(lambda: frail.has_tables() and landed(frail), process)
+    if is_hanging:
+        frail.server.pause()
+        time.sleep(0.5)  # it is in the middle of an insert then, most likely
+    else:
+        frail.server.kill()
+        until(lambda: "is away" in process.said(), process)
+    process.send(stop)
+    assert process.wait(within=STOPPED_WITHIN) == 1
+    said = process.err.read_text().splitlines()[-1]
+    assert said.startswith("stopped; what was in hand ") and said.endswith("Run the same command again to continue.")
+    assert "is fetched again" in said
+    if is_hanging:
+        frail.server.resume()
+    else:
+        frail.server.start()
+    endpoint.latency = 0
+    call(frail, "load", "fills")
+    assert_complete(frail, rows)
+
+
+# A disk that is full
+
+
+@pytest.mark.parametrize("table", ["order_filled_events", "load_windows"])
+@pytest.mark.parametrize("kind", ["embedded", "server"])
+def test_nothing_is_recorded_that_found_no_room(
+    request: pytest.FixtureRequest, kind: str, table: str, endpoint: Goldsky, rows: list[Row]
+) -> None:
+    """Neither where the rows found none, nor where their record did."""
+    desk: Desk = request.getfixturevalue("desk" if kind == "embedded" else "server_desk")
+    desk.base_url = endpoint.base_url
+    call(desk, "load", "fills", "--until", "2025-01-01T00:10:00")
+    had, complete = landed(desk), windows(desk, "complete")
+    room = "alter table polyledger_raw.{} modify setting min_free_disk_bytes_to_perform_insert = {}"
+    desk.rows(room.format(table, FULL))
+    said = call(desk, "load", "fills", code=1, POLYLEDGER_BATCH_ROWS="1000")
+    error, advice = said.err.splitlines()
+    assert error.startswith("error: ") and f"rows for {table} were not landed: " in error
+    assert "enough free space" in error and "NOT_ENOUGH_SPACE" in error
+    assert advice.startswith("Safe to run the same command again")
+    assert windows(desk, "complete") == complete
+    assert (landed(desk) == had) == (table == "order_filled_events")
+
+    desk.rows(room.format(table, 0))
+    call(desk, "load", "fills")
+    assert_complete(desk, rows)
+
+
+FILLED = """
+mount -t tmpfs -o size=5m none "$DISK" || exit 77
+$LOAD; echo "exit $?"
+mount -o remount,size=800m "$DISK"
+$LOAD; echo "exit $?"
+$STATUS
+"""
+
+
+def test_a_disk_that_is_full_to_the_last_byte(desk: Desk, tmp_path: Path) -> None:
+    """With more room the same command goes on."""
+    rows = [fill(n, NEW_YEAR + n // 3) for n in range(50_000)]
+    desk.data = tmp_path / "disk" / "warehouse"
+    desk.data.parent.mkdir()
+    command = f"{sys.executable} -m loaders.cli"
+    words = {"DISK": str(desk.data.parent), "LOAD": f"{command} load fills", "STATUS": f"{command} status --json"}
+    with Goldsky({"OrderFilledEvent": rows}) as endpoint:
+        desk.base_url = endpoint.base_url
+        done = subprocess.run(
+            # A namespace in which anyone may mount, where the system allows that.
+            ["unshare", "--map-root-user", "--mount", "sh", "-c", FILLED],
+            env=desk.environment(POLYLEDGER_BATCH_ROWS="3000", **words),
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip(f"a small disk cannot be made here: {done.stderr.strip()}")
+    first, said, last, status = done.stdout.split("\n", 3)
+    assert (first, last) == ("exit 1", "exit 0") and said.startswith("landed "), (done.stdout, done.stderr)
+    error, _ = done.stderr.splitlines()
+    assert error.startswith("error: ") and ("not enough space" in error or "No space left" in error)
+    fills = json.loads(status)["entities"][0]
+    assert (fills["rows"], fills["gaps"], fills["open_windows"]) == (len(rows), [], [])
+
+
+# Several loads at once
+
+
+def test_a_second_load_of_the_same_is_told_who_has_it(
+    server_desk: ServerDesk, endpoint: Goldsky, start: Processes, rows: list[Row]
+) -> None:
+    endpoint.latency = 0.2
+    server_desk.base_url = endpoint.base_url
+    holder = start.start(server_desk, "load", "fills", GOLDSKY_CONCURRENCY="1")
+    until(lambda: endpoint.requests, holder)
+    said = call(server_desk, "load", "fills", "--since", "2025-01-01", code=1)
+    error, advice = said.err.splitlines()
+    ((run_id,),) = server_desk.rows("select distinct run_id from polyledger_raw.load_runs")
+    who = f"process {holder.pid} on {socket.gethostname()} (load fills, run {run_id}) since 20"
+    assert f"OrderFilledEvent is being loaded by {who}" in error and "--wait SECONDS" in error
+    assert advice.startswith("Safe to run the same command again")
+
+    # What it does not load is free.
+    call(server_desk, "load", "fills", "--wallet", ALICE, "--until", "2025-01-01T00:05:00")
+    call(server_desk, "load", "activity")
+    assert holder.poll() is None
+
+    call(server_desk, "load", "fills", "--wait", "120")
+    assert holder.wait() == 0
+    assert_complete(server_desk, rows)
+
+
+def test_a_holder_that_was_killed_holds_nothing(
+    server_desk: ServerDesk, endpoint: Goldsky, start: Processes, rows: list[Row]
+) -> None:
+    endpoint.latency = 0.2
+    server_desk.base_url = endpoint.base_url
+    holder = start.start(server_desk, "load", "fills", GOLDSKY_CONCURRENCY="1")
+    until(lambda: endpoint.requests, holder)
+    assert holder.kill() == -signal.SIGKILL
+    endpoint.latency = 0
+    call(server_desk, "load", "fills")
+    assert_complete(server_desk, rows)
+
+
+@pytest.mark.parametrize(("silent", "code"), [(DEAD_SECONDS - 30, 1), (DEAD_SECONDS + 1, 0)])
+def test_a_holder_elsewhere_is_believed_as_long_as_it_gives_signs_of_life(
+    server_desk: ServerDesk, endpoint: Goldsky, silent: int, code: int
+) -> None:
+    server_desk.base_url = endpoint.base_url
+    call(server_desk, "load", "activity")
+    server_desk.rows(
+        "insert into polyledger_raw.load_leases select 'other', ['OrderFilledEvent'], 0, 4000000000, 'held', 'sync', "
+        f"'elsewhere', 'pid:[1]', 17, now64(6) - interval 1 hour, now64(6) - interval {silent} second"
+    )
+    said = call(server_desk, "load", "fills", code=code)
+    assert ("process 17 on elsewhere (sync, run other)" in said.err) == bool(code)
+
+
+def test_of_many_that_begin_at_once_one_loads(
+    server_desk: ServerDesk, endpoint: Goldsky, start: Processes, rows: list[Row]
+) -> None:
+    server_desk.base_url = endpoint.base_url
+    call(server_desk, "load", "activity")  # the tables are there
+    endpoint.requests.clear()
+    endpoint.latency = 0.3
+    loads = [start.start(server_desk, "load", "fills", GOLDSKY_CONCURRENCY="1") for _ in range(5)]
+    codes = sorted(load.wait() for load in loads)
+    assert codes == [0, 1, 1, 1, 1], [load.said() for load in loads]
+    assert sum("is being loaded by process" in load.said() for load in loads) == 4
+    assert len([r for r in endpoint.requests if "_meta" in r.fields]) == 2  # of the one that loads
+    assert_complete(server_desk, rows)
+
+
+def day(number: int) -> datetime:
+    return datetime.fromtimestamp(NEW_YEAR + number * DAY, UTC)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        (Claim(("OrderFilledEvent",)), Claim(("FeeRefundedEntity", "OrderFilledEvent")), True),
+        (Claim(("OrderFilledEvent",)), Claim((f"OrderFilledEvent wallet:{ALICE}",)), False),
+        (Claim(("OrderFilledEvent",)), Claim(("Split",)), False),
+        (Claim(("Split",), day(1), day(3)), Claim(("Split",), day(2), day(4)), True),
+        (Claim(("Split",), day(1), day(2)), Claim(("Split",), day(2), day(4)), False),
+        (Claim(("Split",), EPOCH, day(2)), Claim(("Split",), day(1), FOREVER), True),
+        (Claim(("Condition all:1/4",)), Claim(("Condition all:1/4",)), True),
+        (Claim(("Condition all:1/4",)), Claim(("Condition all:2/4",)), False),
+        (Claim(("Condition all:1/4",)), Claim(("Condition all:2/3",)), True),
+        (Claim(("Condition all:1/1",)), Claim(("Condition named:1/1",)), False),
+        (Claim(("Condition all:1/14",)), Claim(("Condition all:11/14",)), False),
+    ],
+)
+def test_what_is_the_same(one: Claim, other: Claim, is_same: bool) -> None:
+    assert one.overlaps(other) is other.overlaps(one) is is_same
