@@ -32,7 +32,7 @@ trades as (
             0,
             500000
         ) as subgraph_price,
-        event_type = 'conversion' as at_average,
+        toBool(event_type = 'conversion') as at_average,
         false as is_amount_unknown
     from changes
     where
@@ -70,7 +70,11 @@ exits as (
         reinterpretAsInt128(paid.delta_shares) as delta_shares,
         reinterpretAsInt128(paid.delta_usdc) as delta_usdc,
         false as carries_cost,
-        multiIf(not is_paid, 0, is_neg_risk and numerator > 0, delta_shares, -toInt128(exp10(37))) as subgraph_shares,
+        multiIf(
+            not is_paid, toInt128(0),
+            is_neg_risk and numerator > 0, delta_shares,
+            -toInt128('10000000000000000000000000000000000000')
+        ) as subgraph_shares,
         toInt128(intDiv(numerator * 1000000, denominator)) as subgraph_price,
         false as at_average,
         is_paid and is_neg_risk and numerator != denominator as is_amount_unknown

@@ -14,11 +14,16 @@ wallets as (
         sum(pnl_usdc) as settled_pnl_usdc,
         sumIf(pnl_usdc, pnl_usdc > 0) as gains_usdc,
         -sumIf(pnl_usdc, pnl_usdc < 0) as losses_usdc,
-        -- Fills of unknown tokens are in no position, so what they booked is not known.
-        sum(coalesce(wallet_conditions.realized_pnl_usdc, 0)) as realized_pnl_usdc,
-        sum(coalesce(wallet_conditions.subgraph_realized_pnl_usdc, 0)) as subgraph_realized_pnl_usdc,
+        sum(wallet_conditions.realized_pnl_usdc) as realized_pnl_usdc,
+        sum(wallet_conditions.subgraph_realized_pnl_usdc) as subgraph_realized_pnl_usdc,
+        -- Fills of unknown tokens are in no position, so what they booked and what is held of them is not known.
+        multiIf(
+            countIf(wallet_conditions.realized_pnl_usdc is null) > 0, 'condition not loaded',
+            countIf(wallet_conditions.unrealized_pnl_usdc is null) > 0, 'never traded',
+            null
+        ) as unrealized_unknown_because,
         if(
-            countIf(wallet_conditions.unrealized_pnl_usdc is null) > 0, null, sum(wallet_conditions.unrealized_pnl_usdc)
+            unrealized_unknown_because is null, sum(wallet_conditions.unrealized_pnl_usdc), null
         ) as unrealized_pnl_usdc,
         toBool(countIf(least(open_shares_0, open_shares_1) < 0) > 0) as has_negative_holdings,
         sum(wallet_conditions.volume_usdc) as volume_usdc,

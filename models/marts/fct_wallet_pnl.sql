@@ -2,15 +2,19 @@
 
 with wallets as (select * from {{ ref('int_wallets') }}),
 
+system_addresses as (select address from {{ ref('int_system_addresses') }}),
+
 pnl as (
     select
         {{ hex_text('wallets.wallet') }} as wallet,
+        toBool(wallets.wallet in (select address from system_addresses)) as is_system_contract,
         settled_pnl_usdc,
         gains_usdc,
         losses_usdc,
-        toNullable(realized_pnl_usdc) as realized_pnl_usdc,
-        toNullable(subgraph_realized_pnl_usdc) as subgraph_realized_pnl_usdc,
+        realized_pnl_usdc,
+        subgraph_realized_pnl_usdc,
         unrealized_pnl_usdc,
+        unrealized_unknown_because,
         realized_pnl_usdc + unrealized_pnl_usdc as total_pnl_usdc,
         volume_usdc,
         fees_usdc,
