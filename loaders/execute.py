@@ -85,7 +85,7 @@ def _run(work: Work, common: Common, claim: Claim | None) -> NoReturn:
     settings, batch_size = Settings.from_environment(), batch_rows()
     started, where = time.monotonic(), read_target(common.target, common.profiles_dir)
     with (
-        _logged(common, settings) as log,
+        _logged(common) as log,
         connected(where, common.wait) as warehouse,
         Stopping() as stopping,
         contextlib.ExitStack() as held,
@@ -156,11 +156,11 @@ def _report(result: Result, counts: Counts, landing: Landing, seconds: float, co
 
 
 @contextlib.contextmanager
-def _logged(common: Common, settings: Settings) -> Iterator[journal.Journal | None]:
+def _logged(common: Common) -> Iterator[journal.Journal | None]:
     """With --log-file, failures are told there too. Raises UsageError."""
     with contextlib.ExitStack() as stack:
         try:
-            log = stack.enter_context(journal.kept_in(common.log_file, settings.token))
+            log = stack.enter_context(journal.kept_in(common.log_file))
         except OSError as error:
             raise UsageError(f"--log-file {common.log_file} cannot be opened: {error.strerror or error}") from None
         try:

@@ -237,8 +237,10 @@ class Subgraphs:
         if errors := answer.get("errors"):
             # With errors even the rows that came may be a part of the page: never landed.
             first = errors[0] if isinstance(errors, list) and errors else errors
-            message = first.get("message") if isinstance(first, dict) else first
-            return None, f"the error {str(message)[:200]!r}", 0
+            message = str(first.get("message") if isinstance(first, dict) else first)
+            if self.settings.token:  # an endpoint may repeat what it was sent
+                message = message.replace(self.settings.token, "***")
+            return None, f"the error {message[:200]!r}", 0
         if not isinstance(answer.get("data"), dict):
             return None, "an answer without data", 0
         return answer["data"], "", 0

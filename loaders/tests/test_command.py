@@ -110,6 +110,7 @@ def assert_one_sentence(said: Said, *parts: str) -> None:
         (["payouts", "--worker", "3", "--of", "2"], ["--worker 3 --of 2", "from 1 to 2"]),
         (["payouts", "--all", "--condition", "0x" + "aa" * 32], ["--all and --condition exclude each other"]),
         (["fills", "--target", "nowhere"], ["no target 'nowhere'", "embedded, server, cluster"]),
+        (["positions", "--wallet", "alice"], ["'alice' is no wallet"]),
     ],
 )
 def test_wrong_words(served: Desk, words: list[str], parts: list[str]) -> None:
@@ -118,11 +119,35 @@ def test_wrong_words(served: Desk, words: list[str], parts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["load", "fill"], ["load", "fills", "--sinse", "x"], ["load", "payouts", "--of", "0"]]
+    ("words", "parts"),
+    [
+        (["lode"], ["no such command 'lode'", "(see polyledger --help)"]),
+        (["load", "fill"], ["no such command 'fill'. Did you mean 'fills'?", "(see polyledger load --help)"]),
+        (
+            ["load", "fills", "--sinse", "x"],
+            ["no such option: --sinse", "--since", "(see polyledger load fills --help)"],
+        ),
+        (["load", "fills", "more"], ["unexpected extra argument(s) (more)"]),
+        (["load", "fills", "--since"], ["option '--since' requires an argument", "(see polyledger load fills --help)"]),
+        (["load", "fills", "--json=yes"], ["option '--json' does not take a value"]),
+        (["load", "payouts", "--of", "0"], ["invalid value for '--of': it should be greater than or equal to 1"]),
+        (["load", "payouts", "--worker", "0"], ["invalid value for '--worker'", "greater than or equal to 1"]),
+        (["load", "payouts", "--worker", "x"], ["invalid value for '--worker'", "valid integer"]),
+        (["load", "activity", "--wait", "-1"], ["invalid value for '--wait'"]),
+        (["status", "0.1"], ["invalid value for 'seconds'", "greater than or equal to 0.2"]),
+        (["profile", "--pages", "1000"], ["invalid value for '--pages'", "less than or equal to 100"]),
+        (["--colour"], ["no such option: --colour (see polyledger --help)"]),
+    ],
 )
-def test_unknown_words_are_wrong_use_too(served: Desk, words: list[str]) -> None:
-    said = call(served, *words, code=2)
-    assert words[-2 if "--of" in words else 1] in said.err
+def test_unknown_words_are_wrong_use_too(served: Desk, words: list[str], parts: list[str]) -> None:
+    assert_one_sentence(call(served, *words, code=None), *parts)
+    assert not served.data.exists()
+
+
+@pytest.mark.parametrize("words", [[], ["load"]])
+def test_without_words_the_help_is_shown(desk: Desk, words: list[str]) -> None:
+    said = call(desk, *words, code=2)
+    assert "Usage: polyledger" in said.out and said.err == ""
 
 
 @pytest.mark.parametrize(
@@ -358,7 +383,7 @@ def commands() -> list[list[str]]:
 def test_help_has_an_example(desk: Desk, words: list[str]) -> None:
     said = call(desk, *words, "--help", COLUMNS="120")
     if words == ["load"]:
-        assert all(command in said.out for command in ("fills", "activity", "payouts"))
+        assert all(command in said.out for command in ("fills", "activity", "payouts", "positions"))
     else:
         assert f"Example: polyledger {' '.join(words)}" in said.out
 

@@ -1,12 +1,15 @@
 """The record of a run, and what others see of it while it lasts."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 
+from loaders import progress
 from loaders.standin.goldsky import Faults, Goldsky
 from loaders.standin.world import World, simulate
 from loaders.tests.conftest import PROJECT, Desk
@@ -36,21 +39,39 @@ def test_each_run_is_recorded_with_its_end(desk: Desk, world: World) -> None:
     assert [row[:2] for row in desk.rows(RUNS)[1:]] == [("load activity", "incomplete"), ("load payouts", "incomplete")]
 
 
+def test_a_log_tells_rates_the_limit_and_the_time_left(desk: Desk, world: World) -> None:
+    makers = sorted({row["maker"] for row in world.entities["OrderFilledEvent"]})[:4]
+    only = [word for maker in makers for word in ("--wallet", maker)]
+    with (
+        Goldsky(world.entities, head=world.until, latency=0.4) as endpoint,
+        mock.patch.object(progress, "LINE_SECONDS", 1.0),
+    ):
+        desk.base_url = endpoint.base_url
+        said = call(desk, "load", "fills", *only, GOLDSKY_REQUESTS_PER_SECOND="4")
+        quiet = call(desk, "load", "activity", *only[:2], "--json", GOLDSKY_REQUESTS_PER_SECOND="4")
+    lines = said.err.splitlines()
+    assert lines and quiet.err == ""
+    for line in lines:
+        assert re.match(r"[\d,]+ rows so far, [\d,]+ rows/s, [\d.]+ requests/s \(limit 4\.0\)", line), line
+    assert re.search(r", \d+% done, about [\d.]+ (s|min) left$", lines[-1])
+
+
 def test_a_load_is_seen_while_it_lasts_and_its_end_is_told(desk: Desk, world: World) -> None:
     with Goldsky(world.entities, head=world.until, latency=5) as endpoint:
         desk.base_url = endpoint.base_url
         words = [sys.executable, "-m", "loaders.cli", "load", "fills"]
-        environment = desk.environment(GOLDSKY_REQUESTS_PER_SECOND="0.5")
+        environment = desk.environment(GOLDSKY_REQUESTS_PER_SECOND="0.1")
         load = subprocess.Popen(words, env=environment, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        progress = desk.data.with_name(desk.data.name + ".progress.json")
+        told = desk.data.with_name(desk.data.name + ".progress.json")
         try:
-            while not progress.exists():
+            while not told.exists():
                 assert load.poll() is None, load.communicate()
             seen = json.loads(desk.polyledger("status", "--json").stdout)
         finally:
             load.send_signal(signal.SIGTERM)
             load.communicate(timeout=60)
     assert seen["state"] == "loading"
+    assert seen["progress"]["limit_per_second"] == 0.1
     assert seen["progress"]["command"] == "load fills" and seen["progress"]["pid"] == load.pid
-    assert not progress.exists()
+    assert not told.exists()
     assert desk.rows(RUNS)[0][:2] == ("load fills", "stopped")
