@@ -65,11 +65,11 @@ amounts as (
     from merged
     union all
     select
-        assumeNotNull(condition_id) as condition_id,
+        assumeNotNull(fills.condition_id) as condition_id,
         concat('exchange ', assumeNotNull(match_type)) as kind,
         shares as amount
     from fills
-    where condition_id is not null and match_type in ('mint', 'merge')
+    where fills.condition_id is not null and match_type in ('mint', 'merge')
     union all
     select
         condition_id,
