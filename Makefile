@@ -1,10 +1,10 @@
-# make demo, make test: each does its own set-up and needs only Python 3.11+ and a package index.
+# make demo, make test, make bench: each does its own set-up and needs only Python 3.11+ and a package index.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test check loader-tests build-twice lock clean
+.PHONY: demo test bench check loader-tests build-twice lock clean
 .DEFAULT_GOAL := test
 
 # The lock holds every version with its hashes, dependencies and the build backend too: nothing else is fetched.
@@ -20,6 +20,9 @@ demo: $(INSTALLED)  ## load a sample world over HTTP, build, show the leaderboar
 	$(BIN)/polyledger demo
 
 test: check loader-tests build-twice  ## everything CI runs
+
+bench: $(INSTALLED)  ## measure, show beside the goals, keep in bench/history.jsonl; exits with 1 where a goal is missed
+	$(BIN)/polyledger bench
 
 check: $(INSTALLED)  ## lint and types
 	$(BIN)/ruff check .

@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 
 from loaders import __version__, demo, payouts, ranges
+from loaders.bench.command import bench
 from loaders.checks import doctor, status_view, verify
 from loaders.embedded import WarehouseBusy, folder
 from loaders.loading import Landing, Result, batch_rows
@@ -177,6 +178,9 @@ def run_demo(
 ) -> None:
     """Serve a small simulated world on loopback, load it over HTTP, dbt build, show the leaderboard."""
     raise typer.Exit(demo.run(recording, read_target(target, profiles_dir), profiles_dir))
+
+
+app.command("bench", epilog="Example: polyledger bench; polyledger bench --only speed --quick")(bench)
 
 
 @app.command("version", epilog="Example: polyledger version")
