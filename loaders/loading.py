@@ -86,7 +86,7 @@ class Landing:
         self.result = result
         prefix = os.environ.get("POLYLEDGER_RUN_PREFIX", "")
         self.run_id = f"{prefix}{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-        self._batch_rows = max(batch_size // 2, 1)
+        self._batch_size = batch_size
         self._filling: dict[str, Batch] = {}  # by entity, the one that waits longest first
         self._inserting: Batch | None = None
         self._changed = asyncio.Event()
@@ -133,7 +133,7 @@ class Landing:
             raise self._failure
 
     def _is_due(self, batch: Batch) -> bool:
-        return self._is_closing or batch.rows >= self._batch_rows or batch.due <= time.monotonic()
+        return self._is_closing or batch.rows >= self._batch_size / 2 or batch.due <= time.monotonic()
 
     async def _write(self) -> None:
         while True:

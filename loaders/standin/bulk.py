@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from itertools import accumulate, pairwise
 from typing import Any
 
-from loaders.standin.goldsky import ALLOWANCE
+from loaders.standin.faults import ALLOWANCE
 
 FIELDS = (
     "id transactionHash timestamp orderHash maker taker makerAssetId takerAssetId "
