@@ -1,10 +1,10 @@
-# make demo, make test: each does its own set-up and needs only Python 3.11+ and a package index.
+# make demo, make test, make bench: each does its own set-up and needs only Python 3.11+ and a package index.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-long check loader-tests build-twice lock clean
+.PHONY: demo test test-long bench check loader-tests build-twice lock clean
 .DEFAULT_GOAL := test
 
 # The lock holds every version with its hashes, dependencies and the build backend too: nothing else is fetched.
@@ -23,6 +23,9 @@ test: check loader-tests build-twice  ## everything CI runs
 
 test-long: $(INSTALLED)  ## what takes longer than CI may: hundreds of kills
 	$(BIN)/pytest -m long -rP
+
+bench: $(INSTALLED)  ## measure, show beside the goals, keep in bench/history.jsonl; exits with 1 where a goal is missed
+	$(BIN)/polyledger bench
 
 check: $(INSTALLED)  ## lint and types
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ import typer
 
 from loaders import __version__, demo, payouts, positions, profile, ranges, sync
 from loaders import explain as explaining
+from loaders.bench.command import bench
 from loaders.checks import doctor, status_view, verify
 from loaders.embedded import WarehouseBusy, folder
 from loaders.execute import DONE, FAILED, WRONG_USE, Run, console, execute, peek
@@ -219,6 +220,9 @@ def run_demo(
 ) -> None:
     """Serve a small simulated world on loopback, load it over HTTP, dbt build, show the leaderboard."""
     raise typer.Exit(demo.run(recording, read_target(target, profiles_dir), profiles_dir))
+
+
+app.command("bench", epilog="Example: polyledger bench; polyledger bench --only speed --quick")(bench)
 
 
 @app.command("version", epilog="Example: polyledger version")

@@ -80,9 +80,11 @@ class Batch:
 
 
 class Landing:
-    """One writer: pages become few large inserts, one batch is inserted while the next ones are filled.
+    """One writer: pages become few large inserts, one batch is inserted while the next one is filled.
 
-    Use it as an async context; leaving it lands what is in hand, also when the load failed or was stopped.
+    Of the `batch_size` rows that may be in hand, half are inserted while the other half is filled: a death costs no
+    more than that. Use it as an async context; leaving it lands what is in hand, also when the load failed or was
+    stopped.
     """
 
     def __init__(self, warehouse: Warehouse, result: Result, batch_size: int = 50_000) -> None:
@@ -152,7 +154,7 @@ class Landing:
             raise self.failure
 
     def _is_due(self, batch: Batch) -> bool:
-        return self._is_closing or batch.rows >= self._batch_size or batch.due <= time.monotonic()
+        return self._is_closing or batch.rows >= self._batch_size / 2 or batch.due <= time.monotonic()
 
     async def _write(self) -> None:
         while True:
@@ -203,7 +205,7 @@ class Landing:
 
 
 def batch_rows() -> int:
-    """POLYLEDGER_BATCH_ROWS, by default 50,000. Raises SettingError."""
+    """POLYLEDGER_BATCH_ROWS: of one entity in hand at most, by default 50,000. Raises SettingError."""
     given = os.environ.get("POLYLEDGER_BATCH_ROWS") or "50000"
     if not given.isdecimal() or not 0 < int(given) <= 10_000_000:
         raise SettingError(f"POLYLEDGER_BATCH_ROWS must be a number of rows from 1 to 10,000,000, not {given!r}")

@@ -14,7 +14,7 @@ QUICK_SECONDS = 5.0  # an answer slower than this is no reason to ask faster
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # after a refusal; doubled while refusals go on
 LEAST = 0.05  # of the ceiling: slower than this is never asked
 LEAST_LEARNED = 0.2  # of the ceiling: one refusal teaches no less, it may come when little was asked yet
-MAKE_UP = 2  # slots
+MAKE_UP_SECONDS = 0.4  # of missed slots
 CALM_SECONDS = 60.0  # without a refusal: the limit may have been lifted
 
 
@@ -39,7 +39,7 @@ class Pace:
             while (due := max(self._next_slot, self._paused_until)) > (now := time.monotonic()):
                 await asyncio.sleep(due - now)
             # A sleep ends a little late; slots missed by that are made up for, idle time is not.
-            self._next_slot = max(now - MAKE_UP / self.rate, self._next_slot) + 1 / self.rate
+            self._next_slot = max(now - MAKE_UP_SECONDS, self._next_slot) + 1 / self.rate
 
     def answered(self, seconds: float) -> None:
         """An answer came after so many seconds."""
