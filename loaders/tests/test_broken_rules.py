@@ -570,7 +570,7 @@ DATA_BREAKS = (
         ),
         Break(
             "exchanges have two names",
-            f"{INTERMEDIATE}/int_fills.sql",
+            f"{INTERMEDIATE}/int_matches.sql",
             "'ctf', 'neg_risk') as exchange",
             "'CTF', 'NEG_RISK') as exchange",
             ("accepted_values_fct_fills_exchange__ctf__neg_risk",),

@@ -43,8 +43,10 @@ measured as (
         if(definition = 'settled', settled_usdc, realized_usdc) as actual_usdc,
         actual_usdc - expected_usdc as variance_usdc,
         abs(variance_usdc) * 100 as hundredfold,
-        arrayFilter(m -> m.2 != mistaken.settled_pnl_usdc and abs(m.2 - expected_usdc) * 100 <= abs(expected_usdc), made)
-            as near_mistakes
+        arrayFilter(
+            m -> m.2 != mistaken.settled_pnl_usdc and abs(m.2 - expected_usdc) * 100 <= abs(expected_usdc),
+            mistaken.made
+        ) as near_mistakes
     from figures
     left join reach on figures.wallet = reach.wallet
     left join mistaken on figures.wallet = mistaken.wallet

@@ -6,7 +6,9 @@ merges as (select * from {{ ref('stg_goldsky__merges') }}),
 
 conversions as (select * from {{ ref('stg_goldsky__neg_risk_conversions') }}),
 
-fills as (select * from {{ ref('int_fills') }}),
+matches as (select * from {{ ref('int_matches') }}),
+
+tokens as (select * from {{ ref('int_tokens') }}),
 
 markets as (select * from {{ ref('int_markets') }}),
 
@@ -65,11 +67,14 @@ amounts as (
     from merged
     union all
     select
-        assumeNotNull(fills.condition_id) as condition_id,
-        concat('exchange ', assumeNotNull(match_type)) as kind,
-        shares as amount
-    from fills
-    where fills.condition_id is not null and match_type in ('mint', 'merge')
+        tokens.condition_id as condition_id,
+        leg.1 as kind,
+        leg.2 as amount
+    from matches
+    inner join tokens on matches.token_id = tokens.token_id
+    array join
+        [('exchange mint', matches.minted_sets), ('exchange merge', matches.merged_sets)] as leg
+    where leg.2 > 0
     union all
     select
         condition_id,

@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(order_by='transaction_hash') }}
 
 with landed as (select * from {{ ref('stg_goldsky__order_fills') }}),
 
@@ -25,6 +25,7 @@ sided as (
         exchanges.exchange as exchange,
         exchange is not null as is_taker,
         fills.given_asset_id = 0 as is_buy,
+        if(is_buy, fills.received_asset_id, fills.given_asset_id) as token_id,
         if(is_buy, fills.received_amount, fills.given_amount) as shares,
         if(is_buy, fills.given_amount, fills.received_amount) as usdc
     from fills
@@ -38,6 +39,7 @@ transactions as (
         countIf(is_taker) as taker_count,
         maxIf(is_buy, is_taker) as any_buys,
         if(minIf(is_buy, is_taker) = any_buys, toNullable(any_buys), null) as is_taker_buy,
+        anyIf(token_id, is_taker) as taker_token_id,
         anyIf(shares, is_taker) as taker_shares,
         anyIf(usdc, is_taker) as taker_usdc,
         countIf(not is_taker) > 0
@@ -76,6 +78,9 @@ proven as (
         exchange,
         taker_count,
         is_taker_buy,
+        if(taker_count = 1, taker_token_id, 0) as token_id,
+        if(taker_count = 1 and is_taker_buy, bought_shares, 0) as minted_sets,
+        if(taker_count = 1 and not is_taker_buy, sold_shares, 0) as merged_sets,
         if(
             taker_count = 1, toNullable(is_makers_counterparty and is_received_from_makers and excess >= 0), null
         ) as is_whole,
