@@ -142,10 +142,12 @@ comment 'pnl-subgraph UserPosition: the record that Polymarket itself keeps';
 
 create table if not exists {{ database }}.load_windows (
     entity LowCardinality(String) comment 'Entity as the subgraph names it',
-    scope String comment 'Filter of the load: empty for all, wallet:0x.., token:1.., all, or an id that was asked for',
+    scope String
+        comment 'Filter of the load: empty for all, wallet:0x.., token:1.., all, named (by landed rows), or id: one asked for',
     since DateTime('UTC') comment 'First second of the window',
     until DateTime('UTC') comment 'End of the window, exclusive',
-    cursor String comment 'Last row landed, as timestamp:id or id; empty before the first',
+    cursor String
+        comment 'Last row landed, as timestamp:id or id, empty before the first; of state the block it is as of, as block:unix time:deployment',
     state LowCardinality(String) comment 'open, complete, split (its parts count instead), or not_found (an id unknown to the subgraph)',
     updated_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this was recorded; the newest counts'
 ) engine = ReplacingMergeTree(updated_at)

@@ -72,6 +72,7 @@ async def load(run: Run, since: datetime | None) -> None:
         run.subgraphs, run.warehouse, run.landing, payouts.Share(), run.progress.counter("Condition")
     )
     if wallets:
+        await run.landing.flush()
         tick = run.progress.counter("UserPosition")
         try:
             await positions.load(run.subgraphs, run.warehouse, run.landing, wallets, tick, only_changes=True)

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from unittest import mock
 
 import pytest
@@ -12,8 +13,10 @@ import pytest
 from loaders import progress
 from loaders.standin.goldsky import Faults, Goldsky
 from loaders.standin.world import World, simulate
+from loaders.subgraph import PAGE_SIZE
 from loaders.tests.conftest import PROJECT, Desk
 from loaders.tests.test_command import call
+from loaders.tests.test_loading import NEW_YEAR, fill, landed, start
 
 RUNS = """
     select command, argMax(state, updated_at), argMax(rows, updated_at), argMax(requests, updated_at)
@@ -54,6 +57,22 @@ def test_a_log_tells_rates_the_limit_and_the_time_left(desk: Desk, world: World)
     for line in lines:
         assert re.match(r"[\d,]+ rows so far, [\d,]+ rows/s, [\d.]+ requests/s \(limit 4\.0\)", line), line
     assert re.search(r", \d+% done, about [\d.]+ (s|min) left$", lines[-1])
+
+
+@pytest.mark.parametrize("fault", ["hang", "502"])
+def test_stopped_while_the_endpoint_is_in_trouble_it_lands_what_is_in_hand(desk: Desk, fault: str) -> None:
+    rows = [fill(n, NEW_YEAR + n) for n in range(3 * PAGE_SIZE)]
+    # Heads, refunds and a page of fills are answered.
+    faults = Faults(1.0, (fault,), first=4, hang_seconds=600)
+    with Goldsky({"OrderFilledEvent": rows}, faults=faults) as endpoint:
+        desk.base_url = endpoint.base_url
+        process = start(desk, "load", "fills", "--since", "2025-01-01")
+        while process.poll() is None and endpoint.faults.taken < 5:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)  # far less than what it was waiting for
+    assert process.returncode == 1 and "stopped; what had arrived is landed." in err
+    assert len(landed(desk)) >= PAGE_SIZE
 
 
 def test_a_load_is_seen_while_it_lasts_and_its_end_is_told(desk: Desk, world: World) -> None:
