@@ -24,6 +24,7 @@ MARTS = (
     "fct_position_events",
     "fct_realized_pnl_by_market",
     "fct_wallet_pnl",
+    "fct_wallet_pnl_daily",
     "leaderboard",
 )
 

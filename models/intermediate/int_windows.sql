@@ -1,0 +1,21 @@
+{{ config(materialized='view') }}
+
+with fills as (select * from {{ ref('int_fills') }}),
+
+-- Without a fill there is no day to end on, and no window.
+ends as (
+    select toDate(max(filled_at)) as last_day
+    from fills
+    having count() > 0
+),
+
+windows as (
+    select
+        named.1 as `window`,  -- noqa: RF06
+        last_day - (named.2 - 1) as first_day,
+        last_day
+    from ends
+    array join [('30d', 30), ('7d', 7), ('1d', 1)] as named
+)
+
+select * from windows
