@@ -1,0 +1,1 @@
+"""How fast, in how much memory, with how many requests: `polyledger bench`."""
