@@ -34,9 +34,19 @@ class Model:
 
     name: str
     seconds: float
+    cpu_seconds: float | None  # of all cores; what a busy machine does not spoil
     peak_mb: float | None  # of the whole process while the model was built
     rows: int | None  # in it afterwards; None for a view
     bytes: int  # on disk
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Of a process at a moment (unix seconds): resident memory, MB of 2^20 bytes, and CPU time until then."""
+
+    at: float
+    mb: float
+    cpu_seconds: float
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,10 @@ def _figures(target: Target, data: Path, rows: int) -> Iterator[Figure]:
     yield Figure("full_memory", "peak memory of it", full.peak_mb, "MB", at_most=4096)
     for model in full.models:
         if model.rows is not None:
-            note = f"{model.rows:,} rows, {model.bytes / fills:.1f} bytes a fill, {model.peak_mb or 0:,.0f} MB"
+            note = (
+                f"{model.cpu_seconds or 0:.1f} s of CPU, {model.peak_mb or 0:,.0f} MB, {model.rows:,} rows, "
+                f"{model.bytes / fills:.1f} bytes a fill"
+            )
             yield Figure(f"full.{model.name}", "in that build", model.seconds, "s", note=note)
     yield from disk(target, fills)
     yield from queries(target)
@@ -199,28 +212,33 @@ def dbt_build(target: Target, data: Path) -> Build:
         tables = "select name, total_rows, total_bytes from system.tables where database = {database:String}"
         sizes = {row[0]: row[1:] for row in warehouse.rows(tables, {"database": target.schema})}
     models = [_model(result, samples, sizes) for result in found if result["unique_id"].startswith("model.")]
-    return Build(seconds, max((mb for _, mb in samples), default=None), models)
+    return Build(seconds, max((sample.mb for sample in samples), default=None), models)
 
 
-def _sample(process: subprocess.Popen[str]) -> list[tuple[float, float]]:
-    """Resident memory of a process until it ends: unix seconds, MB of 2^20 bytes. Empty where nobody tells."""
+def _sample(process: subprocess.Popen[str]) -> list[Sample]:
+    """What a process has and has used, until it ends. Empty where the system does not tell."""
     samples = []
     while process.poll() is None:
         try:
             pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
-            samples.append((time.time(), pages * os.sysconf("SC_PAGE_SIZE") / 2**20))
+            # The name, in brackets, may hold blanks; user and system time come eleven fields after it.
+            ticks = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+            cpu = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+            samples.append(Sample(time.time(), pages * os.sysconf("SC_PAGE_SIZE") / 2**20, cpu))
         except (OSError, IndexError):
             pass
         time.sleep(0.05)
     return samples
 
 
-def _model(result: dict[str, Any], samples: list[tuple[float, float]], sizes: dict[str, tuple[Any, ...]]) -> Model:
+def _model(result: dict[str, Any], samples: list[Sample], sizes: dict[str, tuple[Any, ...]]) -> Model:
     name = str(result["unique_id"]).split(".")[-1]
     moments = next((t for t in result["timing"] if t["name"] == "execute"), None)
-    peak = None
+    peak = cpu = None
     if moments:
         since, until = (datetime.fromisoformat(moments[k]).timestamp() for k in ("started_at", "completed_at"))
-        peak = max((mb for at, mb in samples if since - 0.1 <= at <= until + 0.1), default=None)
+        during = [sample for sample in samples if since - 0.1 <= sample.at <= until + 0.1]
+        if during:
+            peak, cpu = max(sample.mb for sample in during), during[-1].cpu_seconds - during[0].cpu_seconds
     rows, size = sizes.get(name, (None, None))
-    return Model(name, float(result["execution_time"]), peak, rows, size or 0)
+    return Model(name, float(result["execution_time"]), cpu, peak, rows, size or 0)
