@@ -5,64 +5,110 @@
     Subgraph: what Polymarket's pnl-subgraph stores, prices and money in 10^-6, truncated toward zero at every event
     (its src at 7a92ba026a).
 
-    `events`: an array of tuples as replay_event() makes them, in order. `keep`: what to collect in `kept` besides the
-    final state: 'days' (realized P&L so far, at the end of each day that booked any), 'conversions' (average price and
-    cost of the NO shares that each took) or 'steps' (the state after every event). It is copied at every event, so it
-    had better be short. -#}
+    A subquery: one row per wallet, condition and outcome of `events` (columns as in int_replay_events). The arrays
+    `ordered` (the events) and held, unmatched, amount, total_bought, unknown_amounts have an element for each event: the
+    state after it. The arrays of `places` (1 is the first event), cost, realized, avg_price and pnl have one for each
+    event that is kept; `keep` says which: 'days' (the last of each day), 'conversions' (and those before them) or 'steps'
+    (all).
+
+    What is a sum is summed for the whole array at once. Only what depends on a rounded value before it is folded, since
+    a step of a fold costs the same for one position as for thousands. -#}
 {% macro replay(events, keep) -%}
-{%- set leaving %}least(greatest(-event.delta_shares, 0), state.held){% endset -%}
-{%- set left_cost %}toInt128(intDiv(toInt256(state.cost) * {{ leaving }}, greatest(state.held, 1))){% endset -%}
-{%- set proceeds -%}
-    toInt128(intDiv(toInt256(event.delta_usdc) * 1000000000 * {{ leaving }}, greatest(-event.delta_shares, 1)))
-{%- endset -%}
-{%- set realized -%}
-    state.realized + if(event.delta_shares < 0 and not event.carries_cost, {{ proceeds }} - {{ left_cost }}, 0)
-{%- endset -%}
-{%- set bought %}greatest(event.subgraph_shares, 0){% endset -%}
-{%- set sold %}least(greatest(-event.subgraph_shares, 0), state.amount){% endset -%}
-{%- set price %}if(event.at_average, state.avg_price, event.subgraph_price){% endset -%}
-{%- set paid_in %}state.avg_price * state.amount + event.subgraph_price * {{ bought }}{% endset -%}
+{#- Cost that is gone, average price, P&L. The cost is that of all shares ever held, less what is gone. -#}
 {%- set next_state -%}
-    state.held + greatest(event.delta_shares, 0) - {{ leaving }},
-    state.cost + if(event.delta_shares < 0, 0, event.added_cost) - {{ left_cost }},
-    {{ realized }},
-    state.unmatched + greatest(-event.delta_shares, 0) - {{ leaving }},
-    state.amount + {{ bought }} - {{ sold }},
-    if({{ bought }} > 0, intDiv({{ paid_in }}, greatest(state.amount + {{ bought }}, 1)), state.avg_price),
-    state.pnl + intDiv({{ sold }} * ({{ price }} - state.avg_price), 1000000),
-    state.total_bought + {{ bought }},
-    state.unknown_amounts + toInt128(event.is_amount_unknown and state.amount > 0)
+    state.1 + toInt128(intDiv(toInt256(added - state.1) * leaving, held)),
+    intDiv(state.2 * amount + paid, new_amount),
+    state.3 + intDiv(sold * (price - state.2), 1000000)
 {%- endset -%}
-{%- set state_type -%}
-    held Int128, cost Int128, realized Int128, unmatched Int128,
-    amount Int128, avg_price Int128, pnl Int128, total_bought Int128, unknown_amounts Int128
-{%- endset -%}
-{%- if keep == 'days' -%}
-    {%- set kept_type %}day Date, realized Int128{% endset -%}
-    {%- set day %}toDate(event.happened_at){% endset -%}
-    {%- set earlier %}if(tupleElement(state.kept[-1], 'day') = {{ day }}, arrayPopBack(state.kept), state.kept){% endset -%}
-    {%- set keeping -%}
-        if({{ realized }} = state.realized, state.kept, arrayPushBack({{ earlier }}, ({{ day }}, {{ realized }})))
-    {%- endset -%}
-{%- elif keep == 'conversions' -%}
-    {%- set kept_type %}conversion_id String, avg_price Int128, cost Int128{% endset -%}
-    {%- set keeping -%}
-        if(
-            event.at_average,
-            arrayPushBack(state.kept, (event.source_id, state.avg_price, {{ left_cost }})),
-            state.kept
+select
+    *,
+    arrayMap((place, kept) -> added_so_far[place] - kept.1, places, folded.4) as cost,
+    -- What conversions took along was not booked.
+    arrayCumSum(arrayMap(
+        (place, kept, before) -> if(carries[place], kept.1 - before.1, toInt128(0)),
+        places, folded.4, arrayPushFront(arrayPopBack(folded.4), (toInt128(0), toInt128(0), toInt128(0)))
+    )) as carried,
+    arrayMap(
+        (place, kept, unbooked) -> proceeds_so_far[place] - kept.1 + unbooked, places, folded.4, carried
+    ) as realized,
+    arrayMap(kept -> kept.2, folded.4) as avg_price,
+    arrayMap(kept -> kept.3, folded.4) as pnl
+from (
+    select
+        *,
+        arrayFold(
+            (state, added, leaving, held, amount, paid, new_amount, sold, price, is_kept) -> (
+                {{ next_state }},
+                if(is_kept, arrayPushBack(state.4, ({{ next_state }})), state.4)
+            ),
+            added_so_far,
+            leaving,
+            arrayMap(shares -> greatest(shares, 1), held_before),
+            -- What is not bought leaves the average as it is, also where nothing is held.
+            arrayMap((shares, more) -> if(shares + more = 0, toInt128(1), shares), amount_before, bought),
+            arrayMap((more, price) -> more * price, bought, ordered.subgraph_price),
+            arrayMap((shares, more) -> greatest(shares + more, 1), amount_before, bought),
+            arrayMap((less, is_free) -> if(is_free, toInt128(0), less), sold, ordered.at_average),
+            ordered.subgraph_price,
+            is_kept,
+            cast((0, 0, 0, []), 'Tuple(Int128, Int128, Int128, Array(Tuple(Int128, Int128, Int128)))')
+        ) as folded,
+        arrayFilter((place, is_it) -> is_it, arrayEnumerate(ordered), is_kept) as places
+    from (
+        select
+            *,
+            ordered.delta_shares as delta_shares,
+            ordered.carries_cost as carries,
+            arrayCumSumNonNegative(delta_shares) as held,
+            arrayPushFront(arrayPopBack(held), toInt128(0)) as held_before,
+            arrayMap((delta, shares) -> least(greatest(-delta, 0), shares), delta_shares, held_before) as leaving,
+            arrayCumSum(arrayMap((delta, matched) -> greatest(-delta, 0) - matched, delta_shares, leaving)) as unmatched,
+            arrayCumSum(
+                arrayMap((delta, cost) -> if(delta < 0, toInt128(0), cost), delta_shares, ordered.added_cost)
+            ) as added_so_far,
+            arrayCumSum(arrayMap(
+                (delta, usdc, matched, is_carried) -> if(
+                    delta < 0 and not is_carried,
+                    toInt128(intDiv(toInt256(usdc) * 1000000000 * matched, greatest(-delta, 1))),
+                    toInt128(0)
+                ),
+                delta_shares, ordered.delta_usdc, leaving, carries
+            )) as proceeds_so_far,
+            arrayCumSumNonNegative(ordered.subgraph_shares) as amount,
+            arrayPushFront(arrayPopBack(amount), toInt128(0)) as amount_before,
+            arrayMap(shares -> greatest(shares, 0), ordered.subgraph_shares) as bought,
+            arrayCumSum(bought) as total_bought,
+            arrayMap((delta, shares) -> least(greatest(-delta, 0), shares), ordered.subgraph_shares, amount_before) as sold,
+            arrayCumSum(arrayMap(
+                (is_unknown, shares) -> toUInt64(is_unknown and shares > 0), ordered.is_amount_unknown, amount_before
+            )) as unknown_amounts,
+            {% if keep == 'days' %}
+            arrayMap(
+                (now, next, is_carried, is_next_carried) -> toDate(now) != toDate(next) or is_carried or is_next_carried,
+                ordered.happened_at,
+                arrayPushBack(arrayPopFront(ordered.happened_at), toDateTime(0, 'UTC')),
+                carries,
+                arrayPushBack(arrayPopFront(carries), false)
+            ) as is_kept
+            {% elif keep == 'conversions' %}
+            arrayMap(
+                (is_it, is_next) -> is_it or is_next,
+                ordered.at_average,
+                arrayPushBack(arrayPopFront(ordered.at_average), false)
+            ) as is_kept
+            {% elif keep == 'steps' %}
+            arrayMap(event -> true, ordered) as is_kept
+            {% endif %}
+        from (
+            select
+                wallet,
+                condition_id,
+                outcome_index,
+                {{ replay_events() }} as ordered
+            from {{ events }}
+            group by wallet, condition_id, outcome_index
         )
-    {%- endset -%}
-{%- elif keep == 'steps' -%}
-    {%- set kept_type = state_type -%}
-    {%- set keeping %}arrayPushBack(state.kept, ({{ next_state }})){% endset -%}
-{%- endif -%}
-arrayFold(
-    (state, event) -> cast(
-        ({{ next_state }}, {{ keeping }}), 'Tuple({{ state_type }}, kept Array(Tuple({{ kept_type }})))'
-    ),
-    {{ events }},
-    cast((0, 0, 0, 0, 0, 0, 0, 0, 0, []), 'Tuple({{ state_type }}, kept Array(Tuple({{ kept_type }})))')
+    )
 )
 {%- endmacro %}
 

@@ -6,11 +6,8 @@ conversions as (select * from {{ ref('int_conversions') }}),
 
 -- NO shares never depend on YES shares. So the positions that conversions take from are replayed first, and what the
 -- shares had cost then is the cost of the YES shares that come for them.
-no_positions as (
-    select
-        wallet,
-        condition_id,
-        {{ replay(replay_events(), keep='conversions') }} as state
+no_events as (
+    select *
     from events
     where
         outcome_index = 1
@@ -21,16 +18,24 @@ no_positions as (
             from conversions
             where outcome_index = 1
         )
-    group by wallet, condition_id
+),
+
+no_positions as (
+    {{ replay('no_events', keep='conversions') }}
 ),
 
 taken as (
     select
-        tupleElement(kept, 'conversion_id') as conversion_id,
-        sum(tupleElement(kept, 'avg_price')) as avg_prices,
-        sum(tupleElement(kept, 'cost')) as cost
+        ordered.source_id[place] as conversion_id,
+        sum(average) as avg_prices,
+        sum(cost_before - cost_after) as cost_taken
     from no_positions
-    array join state.kept as kept
+    array join
+        places as place,
+        avg_price as average,
+        arrayPushFront(arrayPopBack(cost), toInt128(0)) as cost_before,
+        cost as cost_after
+    where ordered.at_average[place]
     group by conversion_id
 ),
 
@@ -52,7 +57,7 @@ costs as (
         intDiv(
             intDiv(avg_prices, no_count) * no_count - 1000000 * (no_count - 1), greatest(yes_count, 1)
         ) as subgraph_yes_price,
-        intDiv(cost - (no_count - 1) * shares * 1000000000, greatest(yes_count, 1)) as yes_cost
+        intDiv(cost_taken - (no_count - 1) * shares * 1000000000, greatest(yes_count, 1)) as yes_cost
     from taken
     inner join described on taken.conversion_id = described.conversion_id
     where yes_count > 0

@@ -5,14 +5,7 @@ with events as (select * from {{ ref('int_ledger_events') }}),
 conditions as (select * from {{ ref('int_conditions') }}),
 
 positions as (
-    select
-        wallet,
-        condition_id,
-        outcome_index,
-        {{ replay_events() }} as ordered,
-        {{ replay('ordered', keep='steps') }} as state
-    from events
-    group by wallet, condition_id, outcome_index
+    {{ replay('events', keep='steps') }}
 ),
 
 steps as (
@@ -29,18 +22,24 @@ steps as (
         tupleElement(event, 'source_id') as source_id,
         tupleElement(event, 'delta_shares') as delta_shares,
         tupleElement(event, 'delta_usdc') as delta_usdc,
-        tupleElement(step, 'held') as held,
-        tupleElement(step, 'cost') as cost,
-        tupleElement(step, 'realized') as realized,
-        tupleElement(step, 'unmatched') as unmatched,
-        tupleElement(step, 'amount') as subgraph_amount,
-        tupleElement(step, 'avg_price') as subgraph_avg_price,
-        tupleElement(step, 'pnl') as subgraph_pnl
+        held_now as held,
+        cost_now as cost,
+        realized_now as realized,
+        unmatched_now as unmatched,
+        amount_now as subgraph_amount,
+        avg_price_now as subgraph_avg_price,
+        pnl_now as subgraph_pnl
     from positions
     array join
         ordered as event,
-        state.kept as step,
-        arrayEnumerate(ordered) as place
+        places as place,
+        held as held_now,
+        cost as cost_now,
+        realized as realized_now,
+        unmatched as unmatched_now,
+        amount as amount_now,
+        avg_price as avg_price_now,
+        pnl as pnl_now
 ),
 
 -- Settled P&L as it would be if the position had ended here: cash so far, and what is left at payout.
