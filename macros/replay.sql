@@ -86,7 +86,7 @@ from (
             arrayMap(
                 (now, next, is_carried, is_next_carried) -> toDate(now) != toDate(next) or is_carried or is_next_carried,
                 ordered.happened_at,
-                arrayPushBack(arrayPopFront(ordered.happened_at), toDateTime(0, 'UTC')),
+                arrayPushBack(arrayPopFront(ordered.happened_at), ordered.happened_at[-1] + interval 1 day),
                 carries,
                 arrayPushBack(arrayPopFront(carries), false)
             ) as is_kept

@@ -15,7 +15,7 @@ booked as (
             (i, day, next_day) -> day != next_day,
             arrayEnumerate(places),
             kept_days,
-            arrayPushBack(arrayPopFront(kept_days), toDate(0))
+            arrayPushBack(arrayPopFront(kept_days), kept_days[-1] + 1)
         ) as day_ends,
         arrayMap(i -> {{ from_billionths('realized[i]') }}, day_ends) as booked_so_far,
         arrayFilter(
