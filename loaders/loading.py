@@ -75,6 +75,7 @@ class Landing:
         self.run_id = f"{prefix}{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
         self._batch_size = batch_size
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(QUEUED_PAGES)
+        self._turn = asyncio.Lock()  # a full queue may let a later delivery pass; a window's states come in order
         self._rows: dict[str, tuple[Entity, list[Columns]]] = {}
         self._rejected: list[Rejected] = []
         self._windows: dict[tuple[str, str, datetime, datetime], WindowState] = {}
@@ -120,7 +121,8 @@ class Landing:
         if self.failure:
             raise self.failure
         self._unlanded[delivery.window] += len(delivery.rows)
-        await self._queue.put(delivery)
+        async with self._turn:
+            await self._queue.put(delivery)
 
     async def _write(self) -> None:
         coming = asyncio.create_task(self._queue.get())
