@@ -169,6 +169,9 @@ class Engine:
                 job.rows_per_second = len(found) / (found[-1][0] - found[0][0] + 1)
             job.page_size = min(page.size * 2, PAGE_SIZE)  # smaller after a time-out, and back again
             is_last = len(page.rows) < page.size or len(rows) < len(page.rows)
+            if is_last:
+                # Handing over may take long; split meanwhile, it would be open again and nobody's.
+                self._active.discard(job)
             await self._landing.add(entity, rows, job.states("complete" if is_last else "open"))
             job.tick(len(rows), (job.until if is_last else job.reached) - had)
             if is_last:

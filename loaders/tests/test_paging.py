@@ -16,7 +16,8 @@ from loaders.standin.goldsky import Goldsky
 from loaders.subgraph import Filter, Settings, Subgraphs, timed_pages
 from loaders.target import Target
 from loaders.tests.conftest import Desk
-from loaders.tests.test_loading import NEW_YEAR, fill
+from loaders.tests.test_command import call
+from loaders.tests.test_loading import NEW_YEAR, fill, open_windows
 from loaders.warehouse import EPOCH, Warehouse, WindowState
 
 PROPERTY = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -27,7 +28,7 @@ PROPERTY = settings(max_examples=60, deadline=None, derandomize=True, database=N
 
 @pytest.fixture(scope="module")
 def many_pages() -> Iterator[Goldsky]:
-    with Goldsky({}) as endpoint:
+    with Goldsky({}, head=NEW_YEAR + 100) as endpoint:
         yield endpoint
 
 
@@ -75,6 +76,37 @@ def test_pages_hold_every_row_of_the_range_once_and_in_order(
         cursor = f"{had[-1]['timestamp']}:{had[-1]['id']}"
         had += [row for page in pages(many_pages, wallet, start, end, size, cursor) for row in page]
         assert [(int(row["timestamp"]), row["id"]) for row in had] == expected
+
+
+@settings(PROPERTY, max_examples=12)
+@given(
+    clusters=st.lists(st.tuples(st.integers(0, 40), st.integers(1, 2600)), min_size=1, max_size=7),
+    since=st.integers(0, 20),
+    length=st.integers(1, 40),
+    batch_rows=st.sampled_from([1, 700, 50_000]),
+)
+def test_however_a_range_is_split_each_row_of_it_lands_once(
+    many_pages: Goldsky,
+    module_desk: Desk,
+    clusters: list[tuple[int, int]],
+    since: int,
+    length: int,
+    batch_rows: int,
+) -> None:
+    """Crowded seconds, idle workers that take halves, and pages that wait for the warehouse."""
+    wallet, module_desk.base_url = f"0x{next(wallets):040x}", many_pages.base_url
+    seconds = [second for second, rows in clusters for _ in range(rows)]
+    rows = [fill(int(wallet, 16) * 10**6 + n, NEW_YEAR + s, maker=wallet) for n, s in enumerate(seconds)]
+    many_pages.put("OrderFilledEvent", rows)
+    start, end = (datetime.fromtimestamp(NEW_YEAR + since + later, UTC) for later in (0, length))
+    moments = [f"{moment:%Y-%m-%dT%H:%M:%S}" for moment in (start, end)]
+    words = ["--wallet", wallet, "--since", moments[0], "--until", moments[1]]
+    call(module_desk, "load", "fills", *words, POLYLEDGER_BATCH_ROWS=str(batch_rows))
+
+    inside = sorted(row["id"] for row in rows if since <= int(row["timestamp"]) - NEW_YEAR < since + length)
+    of_wallet = f"polyledger_raw.order_filled_events where maker = unhex('{wallet[2:]}')"
+    assert [row[0] for row in module_desk.rows(f"select id from {of_wallet} order by id")] == inside
+    assert open_windows(module_desk) == []
 
 
 # Plans
