@@ -110,7 +110,8 @@ class Engine:
         if self._waiting:
             return self._waiting.popleft()
         # As many as keep the allowed rate busy: more would only cut the work into smaller pieces.
-        useful = math.ceil(self._subgraphs.pace.rate * self._subgraphs.seconds_per_answer * 1.5) + 1
+        pace = self._subgraphs.pace
+        useful = math.ceil(pace.rate * pace.seconds_per_answer * 1.5) + 1
         if len(self._active) >= useful:
             return None
         open_jobs = (job for job in self._active if not job.is_end_asked)

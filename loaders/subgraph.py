@@ -142,7 +142,6 @@ class Subgraphs:
             headers["authorization"] = f"Bearer {settings.token}"
         self._client = httpx.AsyncClient(headers=headers, timeout=settings.timeout)
         self.pace = Pace(settings.requests_per_second)
-        self.seconds_per_answer = 0.2  # a running average
         self.heads: dict[str, Head] = {}  # by subgraph, the latest that was heard of
         self._places = asyncio.Semaphore(settings.concurrency)
         self._answered = False
@@ -189,7 +188,6 @@ class Subgraphs:
                 self.counts.seconds += seconds
             if data is not None:
                 self._answered = True
-                self.seconds_per_answer += (seconds - self.seconds_per_answer) / 10
                 self.pace.answered(seconds)
                 problem = check(data) or ""
                 if not problem:

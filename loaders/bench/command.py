@@ -46,7 +46,8 @@ def bench(only: Only = None, quick: Quick = False, as_json: AsJson = False) -> N
                 told.print(f"error: {one.name} cannot be measured: {error}", style="red", markup=False)
                 raise typer.Exit(1) from None
     run = run_of(figures, found)
-    path = None if quick else remember(run, figures)
+    is_worth_keeping = not quick and any(figure.value is not None for ones in figures.values() for figure in ones)
+    path = remember(run, figures) if is_worth_keeping else None
     if as_json:
         typer.echo(json.dumps(run | {"quick": quick}, indent=2))
     else:

@@ -5,6 +5,7 @@ What it did is read off the endpoint's log, the warehouse and the kernel, not of
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -48,6 +49,7 @@ class Load:
     ended: float  # last acknowledged insert
     inserts: list[Insert]
     peak_mb: float | None  # None where the system does not tell
+    cpu_seconds: float  # of the loader, start-up included
 
     @property
     def seconds(self) -> float:
@@ -68,8 +70,7 @@ class Desk:
     @contextlib.contextmanager
     def loading(self, endpoint: BulkProcess, days: int, **settings: str) -> Iterator[subprocess.Popen[str]]:
         """The load of the first days from SINCE on, running; killed if the context is left early."""
-        moments = (f"{datetime.fromtimestamp(SINCE + n * DAY, UTC):%Y-%m-%d}" for n in (0, days))
-        since, until = moments
+        since, until = (f"{moment:%Y-%m-%d}" for moment in _span(days))
         words = [sys.executable, "-m", "loaders.cli", "load", "fills", "--since", since, "--until", until, "--json"]
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("GOLDSKY_", "POLYLEDGER_", "CLICKHOUSE_"))}
         environment = kept | {"GOLDSKY_BASE_URL": endpoint.base_url} | self.environment | settings
@@ -90,12 +91,12 @@ class Desk:
 
     def load(self, endpoint: BulkProcess, days: int, rows: int, **settings: str) -> Load:
         """Load to the end. Raises BenchError where a row is missing or there twice."""
-        peak = None
+        peak, used = None, _cpu_seconds()
         with self.loading(endpoint, days, **settings) as process:
             while process.poll() is None:
                 peak = _peak_mb(process.pid) or peak
                 time.sleep(0.05)
-        log = endpoint.log()
+        used, log = _cpu_seconds() - used, endpoint.log()
         with opened(self.target) as warehouse:
             check(warehouse, rows)
             fills, windows = f"{warehouse.raw}.order_filled_events", f"{warehouse.raw}.load_windows"
@@ -105,7 +106,7 @@ class Desk:
             # One insert gives all of its rows one time.
             found = warehouse.rows(f"select toFloat64(_loaded_at) as at, count() from {fills} group by at order by at")
         inserts = [Insert(at - ahead, count) for at, count in found]
-        return Load(log, min(asked.came for asked in log), ended - ahead, inserts, peak)
+        return Load(log, min(asked.came for asked in log), ended - ahead, inserts, peak, used)
 
     def clear(self) -> None:
         """Forget what was loaded."""
@@ -114,10 +115,14 @@ class Desk:
 
     def windows_to_load(self, days: int) -> list[WindowState]:
         """What is still open of the first days from SINCE on, as the next run takes it up."""
-        since, until = (datetime.fromtimestamp(SINCE + n * DAY, UTC) for n in (0, days))
+        since, until = _span(days)
         with opened(self.target) as warehouse:
             known = warehouse.windows(ORDER_FILLS.name) if warehouse.has_tables() else {}
         return plan(Series(ORDER_FILLS), since, until, known.get("", []))
+
+
+def _span(days: int) -> tuple[datetime, datetime]:
+    return datetime.fromtimestamp(SINCE, UTC), datetime.fromtimestamp(SINCE + days * DAY, UTC)
 
 
 def check(warehouse: Warehouse, rows: int) -> None:
@@ -140,15 +145,19 @@ def embedded() -> Iterator[Desk]:
 
 @contextlib.contextmanager
 def server() -> Iterator[Desk | None]:
-    """A database of its own on the server that CLICKHOUSE_HOST names, else on one that is started; None without."""
+    """A database of its own on the server that CLICKHOUSE_HOST names, else on one that is started, else None."""
     tool = Path(os.environ.get("POLYLEDGER_SHARED") or project_folder().parent / "shared") / SERVER_TOOL
     if os.environ.get("CLICKHOUSE_HOST"):
         named = {k: v for k, v in os.environ.items() if k.startswith("CLICKHOUSE_")}
         with _database(named) as desk:
             yield desk
     elif tool.exists():
-        with _started(tool) as port, _database({"CLICKHOUSE_HOST": "127.0.0.1", "CLICKHOUSE_PORT": str(port)}) as desk:
-            yield desk
+        with _started(tool) as port:
+            if port is None:
+                yield None
+                return
+            with _database({"CLICKHOUSE_HOST": "127.0.0.1", "CLICKHOUSE_PORT": str(port)}) as desk:
+                yield desk
     else:
         yield None
 
@@ -177,17 +186,15 @@ def _environment(more: dict[str, str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _started(tool: Path) -> Iterator[int]:
-    """A server for the time of the context; its HTTP port."""
+def _started(tool: Path) -> Iterator[int | None]:
+    """A server for the time of the context: its HTTP port, None if it does not start."""
     ports = [str(_free_port()) for _ in range(2)]
     with tempfile.TemporaryDirectory(prefix="polyledger-bench-") as folder:
         words = [sys.executable, str(tool), "--http-port", ports[0], "--tcp-port", ports[1], "--path", folder]
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             assert process.stdout is not None
-            if process.stdout.readline().strip() != "READY":
-                raise BenchError(f"{tool} did not start a server")
-            yield int(ports[0])
+            yield int(ports[0]) if process.stdout.readline().strip() == "READY" else None
         finally:
             process.kill()
             process.wait()
@@ -197,6 +204,12 @@ def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+def _cpu_seconds() -> float:
+    """Of all processes that this one began and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _peak_mb(pid: int) -> float | None:

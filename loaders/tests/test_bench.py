@@ -144,7 +144,7 @@ def test_a_figure_is_met_at_its_goal_and_not_judged_without_a_value() -> None:
 def test_an_insert_may_be_small_only_at_the_end_or_after_the_time_limit(
     sizes: list[tuple[float, int]], expected: int
 ) -> None:
-    load = Load([Asked(0.0, 0.1, 200)], 0.0, 20.0, [Insert(at, count) for at, count in sizes], None)
+    load = Load([Asked(0.0, 0.1, 200)], 0.0, 20.0, [Insert(at, count) for at, count in sizes], None, 0.0)
     assert inserts_too_small(load) == expected
 
 
