@@ -21,6 +21,7 @@ from loaders.tests.conftest import PROJECT, Desk
 STAGING = "models/staging/goldsky"
 INTERMEDIATE = "models/intermediate"
 MARTS = "models/marts"
+AUDIT = "models/audit"
 COPIED = ("order_filled_events", "fee_refunds", "conditions", "splits", "merges", "redemptions", "neg_risk_conversions")
 
 
@@ -745,6 +746,139 @@ UNIT_BREAKS = (
         "max(peak_usdc) - min(cumulative_usdc)",
         "the_deepest_fall_is_from_the_highest_before_it",
     ),
+    unit(
+        "what a match left over is not spent",
+        f"{INTERMEDIATE}/int_fills.sql",
+        " + leftover_usdc as delta_usdc",
+        " as delta_usdc",
+        "what_a_match_left_over_came_back_to_its_taker",
+    ),
+    unit(
+        "sets are minted at one USDC",
+        f"{INTERMEDIATE}/int_matches.sql",
+        "sold_usdc + bought_shares - bought_usdc",
+        "sold_usdc + bought_usdc",
+        "what_the_makers_did_not_take_came_back",
+    ),
+    unit(
+        "a leftover is proven by all of its makers",
+        f"{INTERMEDIATE}/int_matches.sql",
+        "is_makers_counterparty and is_received_from_makers and excess >= 0",
+        "is_makers_counterparty and excess >= 0",
+        "a_leftover_that_is_not_proven_is_none",
+    ),
+    unit(
+        "an open window is not loaded",
+        f"{INTERMEDIATE}/int_loaded_spans.sql",
+        "newest_state = 'complete' and since",
+        "since",
+        "windows_that_touch_or_overlap_are_one_span_and_open_ones_none",
+    ),
+    unit(
+        "a question belongs to its event",
+        f"{INTERMEDIATE}/int_units.sql",
+        "coalesce(questions.neg_risk_event_id, markets.condition_id)",
+        "markets.condition_id",
+        "questions_balance_with_their_event_and_others_alone",
+    ),
+    unit(
+        "a redemption is no part of the balance",
+        f"{INTERMEDIATE}/int_condition_bookings.sql",
+        "sumIf(delta_usdc, event_type != 'redemption') as cash_usdc",
+        "sum(delta_usdc) as cash_usdc",
+        "books_of_all_wallets_are_added_up_and_redemptions_stand_apart",
+    ),
+    unit(
+        "sets landed twice count once",
+        f"{INTERMEDIATE}/int_condition_sets.sql",
+        "    limit 1 by split_id\n",
+        "",
+        "sets_are_split_merged_minted_and_merged_by_the_exchange_and_copies_count_once",
+    ),
+    unit(
+        "a conversion covers the questions of its time",
+        f"{INTERMEDIATE}/int_condition_sets.sql",
+        "    where questions.question < converted.question_count\n",
+        "",
+        "a_conversion_moves_shares_in_the_questions_that_existed_then",
+    ),
+    unit(
+        "fees left the wallets and not the balance",
+        f"{INTERMEDIATE}/int_condition_balances.sql",
+        "shares_0 + fee_shares_0 as gross_shares_0",
+        "shares_0 as gross_shares_0",
+        "shares_and_cash_cancel_out_against_the_sets",
+    ),
+    unit(
+        "a conversion without a winner has lost",
+        f"{INTERMEDIATE}/int_condition_balances.sql",
+        "        - converted_shares as conversion_gain_usdc",
+        "        as conversion_gain_usdc",
+        "a_conversion_gains_nothing_when_one_of_its_questions_was_yes",
+    ),
+    unit(
+        "an event is settled when all of it is",
+        f"{INTERMEDIATE}/int_unit_balances.sql",
+        "toBool(min(balances.is_resolved))",
+        "toBool(max(balances.is_resolved))",
+        "the_questions_of_an_event_are_one_unit",
+    ),
+    unit(
+        "a load of one wallet is not one of all",
+        f"{AUDIT}/audit_double_entry.sql",
+        "    where scope = ''\n",
+        "",
+        "what_is_not_all_there_is_partial_and_not_wrong",
+    ),
+    unit(
+        "dust is one base unit a row",
+        f"{AUDIT}/audit_double_entry.sql",
+        "most_shares > dust_usdc",
+        "most_shares > 100 * dust_usdc",
+        "what_remains_beyond_dust_is_unbalanced",
+    ),
+    unit(
+        "what was redeemed was won",
+        f"{AUDIT}/audit_pnl_attribution.sql",
+        " - 2 * redeemed_usdc",
+        "",
+        "every_mistake_by_itself",
+    ),
+    unit(
+        "the other side of a maker is its taker",
+        f"{INTERMEDIATE}/int_misread_amounts.sql",
+        "    where not is_taker and counterparty is not null\n",
+        "    where counterparty is not null\n",
+        "amounts_that_mistakes_count_or_leave_out",
+    ),
+    unit(
+        "what is loaded of everybody is loaded of each",
+        f"{INTERMEDIATE}/int_baseline_reach.sql",
+        "in ('', concat('wallet:', baselines.wallet))",
+        "in (concat('wallet:', baselines.wallet))",
+        "loads_of_a_wallet_and_of_all_wallets_add_up_until_there_is_a_gap",
+    ),
+    unit(
+        "gains and losses are settled",
+        f"{INTERMEDIATE}/int_baseline_figures.sql",
+        "if(figure in ('net', 'dome_api_net'), realized_pnl_usdc, null)",
+        "realized_pnl_usdc",
+        "every_known_figure_stands_beside_ours",
+    ),
+    unit(
+        "without its moment a baseline cannot pass",
+        f"{AUDIT}/audit_baselines.sql",
+        "            as_of is null, 'warn',\n",
+        "",
+        "verdicts_by_variance_and_by_what_is_known_of_the_moment",
+    ),
+    unit(
+        "with fewer fills than expected nothing is compared",
+        f"{AUDIT}/audit_baselines.sql",
+        "            landed_fill_count < expected_fill_count,\n",
+        "            false,\n",
+        "what_is_not_all_loaded_is_not_checked",
+    ),
 )
 
 # Each of these fails a data test on the simulated world. In one group no break makes or hides another's failure.
@@ -843,6 +977,34 @@ DATA_BREAKS = (
             "rank() over (partition by window order by pnl_usdc desc) as rank",
             "toUInt64(rank() over (partition by window order by pnl_usdc desc) - 1) as rank",
             ("in_range_leaderboard_1__rank",),
+        ),
+        Break(
+            "units have two kinds",
+            f"{INTERMEDIATE}/int_units.sql",
+            "'condition', 'event') as unit_kind",
+            "'Condition', 'event') as unit_kind",
+            ("accepted_values_audit_double_entry_unit_kind__condition__event",),
+        ),
+        Break(
+            "what balances is called so",
+            f"{AUDIT}/audit_double_entry.sql",
+            "            'balanced'\n",
+            "            'Balanced'\n",
+            ("accepted_values_audit_double_entry_status__balanced__partial__overdrawn__unbalanced",),
+        ),
+        Break(
+            "a baseline's wallet is in lower case",
+            "seeds/dome_baseline.csv",
+            "0xcce2b7c71f21e358b8e5e797e586cbc03160d58b",
+            "0xCCE2B7C71F21E358B8E5E797E586CBC03160D58B",
+            ("is_address_dome_baseline_wallet", "is_address_audit_baselines_wallet"),
+        ),
+        Break(
+            "figures have their names",
+            f"{INTERMEDIATE}/int_baseline_figures.sql",
+            "('net', target_definition",
+            "('Net', target_definition",
+            ("accepted_values_audit_baselines_figure__net__gains__losses__dome_api_net",),
         ),
     ),
     (
@@ -946,6 +1108,34 @@ DATA_BREAKS = (
             "    from traders\n",
             "    from traders\n    array join [1, 2] as twice\n",
             ("unique_together_leaderboard_window__wallet",),
+        ),
+        Break(
+            "a unit has one row",
+            f"{INTERMEDIATE}/int_unit_balances.sql",
+            "    group by unit_kind, unit_id\n",
+            "    group by unit_kind, unit_id, balances.condition_id\n",
+            ("unique_audit_double_entry_unit_id",),
+        ),
+        Break(
+            "mistakes are shown once a wallet",
+            f"{AUDIT}/audit_pnl_attribution.sql",
+            "    group by valued.wallet\n",
+            "    group by valued.wallet, valued.is_resolved\n",
+            ("unique_audit_pnl_attribution_wallet",),
+        ),
+        Break(
+            "a baseline is listed once",
+            "seeds/dome_baseline.csv",
+            "0xcce2b7c71f21e358b8e5e797e586cbc03160d58b",
+            "0x6770bf688b8121331b1c5cfd7723ebd4152545fb",
+            ("unique_dome_baseline_wallet", "unique_together_audit_baselines_wallet__figure"),
+        ),
+        Break(
+            "verdicts have their names",
+            f"{AUDIT}/audit_baselines.sql",
+            "obstacle is not null, 'not_checked'",
+            "obstacle is not null, 'skipped'",
+            ("accepted_values_audit_baselines_verdict__pass__warn__fail__not_checked",),
         ),
     ),
     (
@@ -1098,6 +1288,16 @@ DATA_BREAKS = (
             "'all' as `window`",
             "'ever' as `window`",
             ("accepted_values_leaderboard_window__all__30d__7d__1d",),
+        ),
+        Break(
+            "baselines are held against a known definition",
+            "seeds/dome_baseline.csv",
+            "12171,16715,4544,settled",
+            "12171,16715,4544,cash",
+            (
+                "accepted_values_dome_baseline_definition__settled__realized",
+                "accepted_values_audit_baselines_definition__settled__realized",
+            ),
         ),
     ),
     (

@@ -1,4 +1,5 @@
 {{ config(order_by=['unit_kind', 'unit_id']) }}
+{%- set v1_start = "toDateTime('" ~ var('v1_era_start') ~ "', 'UTC')" %}
 
 with balances as (select * from {{ ref('int_unit_balances') }}),
 
@@ -21,7 +22,15 @@ measured as (
                 (select spans from everything)
             ),
             if(unit_kind = 'event', ['NegRiskConversion'], []) || ['OrderFilledEvent', 'Split', 'Merge', 'Redemption']
-        ) as not_loaded
+        ) as not_loaded,
+        -- Automated market makers never had shares of neg-risk events, so no history of theirs is older than V1.
+        unit_kind = 'event' and arrayAll(
+            entity -> arrayExists(
+                span -> span.1 = entity and span.2 <= {{ v1_start }} and span.3 > balances.last_at,
+                (select spans from everything)
+            ),
+            ['OrderFilledEvent', 'Split', 'Merge', 'NegRiskConversion']
+        ) as is_all_history
     from balances
 ),
 
@@ -46,6 +55,8 @@ judged as (
             concat('cash differs from what the sets cost by ', toString(remainder_usdc)),
             coalesce(abs(settled_remainder_usdc) > dust_usdc, false),
             concat('settled P&L of all wallets differs from the fees by ', toString(settled_remainder_usdc)),
+            is_all_history and redeemed_usdc > collateral_usdc + dust_usdc,
+            concat('more was redeemed than was paid in, by ', toString(redeemed_usdc - collateral_usdc)),
             null
         ) as difference
     from measured

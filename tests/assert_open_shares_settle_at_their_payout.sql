@@ -1,0 +1,18 @@
+-- Settled P&L is all cash plus what the shares still held pay; each outcome may be rounded by a base unit.
+select
+    pnl.wallet,
+    pnl.condition_id,
+    pnl.settlement_usdc,
+    pnl.settled_pnl_usdc
+from {{ ref('fct_realized_pnl_by_market') }} as pnl
+inner join {{ ref('vw_resolutions_truth') }} as truth on pnl.condition_id = truth.condition_id
+where
+    pnl.is_resolved
+    and notEmpty(pnl.open_shares)
+    and (
+        pnl.settled_pnl_usdc != pnl.cash_usdc + pnl.settlement_usdc
+        or abs(
+            toDecimal256(pnl.settlement_usdc, 24)
+            - arraySum((held, pays) -> toDecimal256(held, 6) * toDecimal256(pays, 18), pnl.open_shares, truth.payouts)
+        ) > toDecimal256('0.000002', 24)
+    )
