@@ -1040,11 +1040,11 @@ DATA_BREAKS = (
             ),
         ),
         Break(
-            "a conversion has one cost",
+            "a conversion that brings YES has one cost, any other has none",
             f"{INTERMEDIATE}/int_conversion_costs.sql",
-            "    array join state.kept as kept\n    group by conversion_id\n",
-            "    array join state.kept as kept\n    group by conversion_id, wallet, condition_id\n",
-            ("unique_int_conversion_costs_conversion_id",),
+            "    where yes_count > 0\n",
+            "    where arrayJoin([1, 2]) > 0\n",
+            ("unique_int_conversion_costs_conversion_id", "in_range_int_conversion_costs_1__yes_count"),
         ),
         Break(
             "an outcome token is one position",
@@ -1253,13 +1253,6 @@ DATA_BREAKS = (
             "is null) > 0, 'never traded',",
             "is null) > 0, 'no price',",
             ("accepted_values_fct_wallet_pnl_unrealized_unknown_because__never_traded__condition_not_loaded",),
-        ),
-        Break(
-            "YES that never came costs nothing",
-            f"{INTERMEDIATE}/int_conversion_costs.sql",
-            "    where yes_count > 0\n",
-            "",
-            ("in_range_int_conversion_costs_1__yes_count",),
         ),
         Break(
             "a token has one last price",

@@ -142,8 +142,8 @@ def test_loading_with_faults_ends_in_the_same_marts(world: World, loaded: Desk, 
 def test_a_plain_client_reads_null_where_a_value_is_unknown(loaded: Desk) -> None:
     unknown = {
         "vw_resolutions_truth": ["payout_denominator", "winning_index", "resolved_at", "resolved_at_basis"],
-        "fct_realized_pnl_by_market": ["settlement_usdc", "settled_pnl_usdc", "realized_pnl_usdc"],
-        "fct_wallet_pnl": ["realized_pnl_usdc", "total_pnl_usdc"],
+        "fct_realized_pnl_by_market": ["settlement_usdc", "settled_pnl_usdc"],
+        "fct_wallet_pnl": ["unrealized_pnl_usdc", "unrealized_unknown_because", "total_pnl_usdc"],
         "leaderboard": ["roi", "win_rate", "omega_ratio", "sharpe_ratio"],
     }
     for mart, columns in unknown.items():
