@@ -119,19 +119,25 @@ async def _refresh_conditions(
     subgraphs: Subgraphs, warehouse: Warehouse, landing: Landing, share: Share, tick: Progress
 ) -> None:
     seen = cursor_in(warehouse.windows(CONDITIONS.name), _scope(share))
+    ids = [] if seen else _own(warehouse, CONDITIONS, OPEN_CONDITIONS, share)
+    if not seen and not ids:
+        return
     try:
         head = await subgraphs.head(CONDITIONS.subgraph)
-        block = since_block(seen, head)
-        if block is not None and await _load_changes(subgraphs, warehouse, landing, share, block, tick):
-            done = LANDED
-        else:
-            # Another deployment than the one that was asked before: resolved ones too may differ.
-            done = NONE if seen and block is None else RESOLVED
+        if seen:
+            block = since_block(seen, head)
+            if block is None:
+                done = NONE  # another deployment than the one that was asked before: resolved ones too may differ
+            elif await _load_changes(subgraphs, warehouse, landing, share, block, tick):
+                done = LANDED
+            else:
+                done = RESOLVED
+            ids = _own(warehouse, CONDITIONS, OPEN_CONDITIONS, share, done)
     except SubgraphError as error:
         landing.result.open_windows.append(f"{CONDITIONS.name} is still open: {error}")
         return
     still_open = len(landing.result.open_windows)
-    await _load_ids(subgraphs, landing, CONDITIONS, _own(warehouse, CONDITIONS, OPEN_CONDITIONS, share, done), tick)
+    await _load_ids(subgraphs, landing, CONDITIONS, ids, tick)
     if len(landing.result.open_windows) == still_open:
         await remember(landing, CONDITIONS, [_scope(share)], head)
 
