@@ -13,7 +13,16 @@ from typing import Any
 from loaders.changes import changed_since, cursor_in, remember, since_block
 from loaders.entities import CONDITIONS, MARKET_DATA, Entity, Row
 from loaders.loading import Landing, Result, all_of
-from loaders.subgraph import PAGE_SIZE, Filter, QuestionRefusedError, SubgraphError, Subgraphs, pages_by_id, rows_by_id
+from loaders.subgraph import (
+    PAGE_SIZE,
+    Filter,
+    QuestionRefusedError,
+    SubgraphError,
+    Subgraphs,
+    id_of,
+    pages_by_id,
+    rows_by_id,
+)
 from loaders.warehouse import EPOCH, Warehouse, WindowState, condition_of_question
 
 Progress = Callable[[int], None]
@@ -227,8 +236,7 @@ async def _load_all(
     window = WindowState(entity.name, scope, EPOCH, EPOCH, cursor)
     try:
         async for rows in pages_by_id(subgraphs, entity, max(cursor, start), below):
-            ids = [row["id"] for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
-            window = replace(window, cursor=max(ids, default=window.cursor))
+            window = replace(window, cursor=max(filter(None, map(id_of, rows)), default=window.cursor))
             await landing.add(entity, rows, [window])
             tick(len(rows))
         await landing.add(entity, [], [replace(window, state="complete")])
@@ -258,7 +266,7 @@ async def _load_batch(subgraphs: Subgraphs, landing: Landing, entity: Entity, id
         landing.result.open_windows.append(f"{len(ids):,} {entity.many} were not answered: {error}")
         return
     await landing.add(entity, rows)
-    missing = set(ids) - {row.get("id") for row in rows if isinstance(row, dict)}
+    missing = set(ids).difference(filter(None, map(id_of, rows)))
     landing.result.not_found[entity.name] += len(missing)
     vain = [WindowState(entity.name, f"id:{one}", EPOCH, EPOCH, state="not_found") for one in sorted(missing)]
     await landing.add(entity, [], vain)

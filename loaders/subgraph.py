@@ -11,6 +11,8 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -31,7 +33,13 @@ VERSIONS = {
     "fee-module": "fee-module-subgraph/0.0.1",
 }
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0  # seconds between tries; doubled each time
+LONGEST_WAIT = 60.0  # seconds, whatever a Retry-After asks for
 TRIES = 9  # about a minute and a half in all
+# What graph-node says of a field, argument or type that is not in its schema: asking again does not help.
+UNKNOWN_IN_SCHEMA = re.compile("^the error .*(Cannot query field|has no field|Unknown (argument|type)|not defined by)")
+# Ids by which pages are turned: hashes and addresses, with a log index, another hash or a token; or a token.
+ID = re.compile("0x[0-9a-fA-F]{40,64}([_-][0-9a-fA-Fx]{1,78})?|[0-9]{1,78}")
+MOMENT = re.compile("[0-9]{1,10}")  # unix seconds
 WRONG_URL_TRIES = 4  # HTML or 404 this often before any answer: the address is wrong, not the moment
 
 
@@ -44,6 +52,10 @@ class SubgraphError(Exception):
 
 class QuestionRefusedError(SubgraphError):
     """The subgraph answers, but with an error of its own: another question may be answered."""
+
+
+class SchemaError(QuestionRefusedError):
+    """The subgraph does not have what is asked for: another version of it is served."""
 
 
 class WrongEndpointError(Exception):
@@ -194,6 +206,11 @@ class Subgraphs:
                     return data
             if problem.startswith(("HTTP 401", "HTTP 403")):
                 raise SubgraphError(f"{url} refuses access ({problem}); check GOLDSKY_API_TOKEN")
+            if UNKNOWN_IN_SCHEMA.search(problem):
+                raise SchemaError(
+                    f"{url} has another schema than this version of polyledger asks for: it answers {problem}; "
+                    "polyledger doctor compares the two"
+                )
             wrong_answers += problem.startswith(("HTTP 404", "HTML"))
             if problem.startswith("HTTP 429"):
                 self.pace.refused(pause)
@@ -215,8 +232,10 @@ class Subgraphs:
     async def _post(self, url: str, query: str, variables: Row) -> tuple[Row | None, str, float]:
         """One try: (data, "", 0), or (None, what came back, seconds that the endpoint asks to wait)."""
         try:
-            response = await self._client.post(url, json={"query": query, "variables": variables})
-        except httpx.HTTPError as error:
+            # The client's own time-out is for silence: an answer that trickles in would never end.
+            async with asyncio.timeout(self.settings.timeout):
+                response = await self._client.post(url, json={"query": query, "variables": variables})
+        except (httpx.HTTPError, TimeoutError) as error:
             return None, f"{type(error).__name__}: {error}".rstrip(": "), 0
         self.counts.bytes += len(response.content)
         if response.status_code == 429:
@@ -268,10 +287,15 @@ def _is_overload(problem: str) -> bool:
 
 
 def _retry_after(response: httpx.Response) -> float:
+    """Seconds that the answer asks to wait, as a number or as a moment; a minute at most."""
+    told = response.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]*)?", told):
+        return min(float(told), LONGEST_WAIT)
     try:
-        return min(float(response.headers.get("retry-after", "0")), 60.0)
-    except ValueError:
+        left: float = (parsedate_to_datetime(told) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError):  # a moment without a zone cannot be compared
         return 0.0
+    return min(max(left, 0.0), LONGEST_WAIT)
 
 
 def _short(variables: Row) -> str:
@@ -336,12 +360,17 @@ async def event_page(
     found: list[tuple[int, str]] = []
 
     def check(rows: list[Row], size: int) -> str | None:
-        """The rows follow what was had, and stay below until. A stale or repeated page does not."""
+        """The rows go on from what was had, and stay below until. A stale or repeated page does not.
+
+        A row that was had already may come before new ones, and counts once in the models.
+        """
         found[:] = positions(rows)
         if found != sorted(found, reverse=newest):
             return "rows out of order"
-        if found and not (had < min(found[0], found[-1]) and max(found[0], found[-1]) < (until, "")):
-            return "rows outside of what was asked"
+        if found:
+            first, last = min(found[0], found[-1]), max(found[0], found[-1])
+            if not (since <= first[0] and had < last < (until, "")):
+                return "rows outside of what was asked"
         if len(rows) == size and not found:
             return "a full page without a row to go on from"
         return None
@@ -370,20 +399,22 @@ async def timed_pages(
 
 def position(row: Row) -> tuple[int, str] | None:
     """(timestamp, id) of an event, by which pages are turned; None for a damaged row."""
-    row_id = _id(row)
-    try:
-        return None if row_id is None else (int(row["timestamp"]), row_id)
-    except (KeyError, TypeError, ValueError):
+    known = id_of(row)
+    if known is None or type(row.get("timestamp")) not in (str, int):
         return None
+    stamp = str(row["timestamp"])
+    return (int(stamp), known) if MOMENT.fullmatch(stamp) else None
 
 
 def positions(rows: list[Row]) -> list[tuple[int, str]]:
     """(timestamp, id) of each event, by which pages are turned; damaged rows have none."""
     try:
         found = [(int(row["timestamp"]), row["id"]) for row in rows]
-        if "".join([row_id for _, row_id in found]).isascii():
+        is_in_order = found == sorted(found) or found[::-1] == sorted(found)
+        # Pages go on from an end: between two good ones in order, damage does no harm.
+        if is_in_order and all(map(position, (rows[0], rows[-1]))):
             return found
-    except (KeyError, TypeError, ValueError):
+    except (IndexError, KeyError, TypeError, ValueError):
         pass
     return [p for p in map(position, rows) if p]
 
@@ -419,18 +450,19 @@ async def pages_by_id(
         yield page.rows
         if len(page.rows) < page.size:
             return
-        after = max(filter(None, map(_id, page.rows)))
+        after = max(filter(None, map(id_of, page.rows)))
 
 
-def _id(row: Row) -> str | None:
-    row_id = row.get("id") if isinstance(row, dict) else None
-    return row_id if isinstance(row_id, str) and row_id.isascii() else None
+def id_of(row: Any) -> str | None:
+    """A row's id; None where it is damaged: going on from it would skip rows."""
+    given = row.get("id") if isinstance(row, dict) else None
+    return given if isinstance(given, str) and ID.fullmatch(given) else None
 
 
 def _ids_above(after: str) -> Callable[[list[Row], int], str | None]:
     def check(rows: list[Row], size: int) -> str | None:
-        ids = [i for i in map(_id, rows) if i is not None]
-        if any(i <= after for i in ids):
+        ids = [i for i in map(id_of, rows) if i is not None]
+        if ids and max(ids) <= after:
             return "rows before what was asked"
         return "a full page without an id to go on from" if len(rows) == size and not ids else None
 
@@ -461,7 +493,12 @@ async def _page(
 ) -> Page:
     def check(data: Row) -> str | None:
         rows = data.get("rows")
-        return check_rows(rows, variables["first"]) if isinstance(rows, list) else "an answer without rows"
+        if not isinstance(rows, list):
+            return "an answer without rows"
+        for name in entity.field_names if rows else ():
+            if not any(isinstance(row, dict) and name in row for row in rows):
+                return f"rows without {name}"
+        return check_rows(rows, variables["first"])
 
     if (head := subgraphs.heads.get(entity.subgraph)) and head.number:
         # Ranges end at the head: a replica that is behind it refuses to answer, and the question is put again.
