@@ -12,6 +12,7 @@ from loaders.subgraph import PAGE_SIZE
 from loaders.warehouse import opened
 
 SMALL_INSERT = 10_000  # rows
+SLACK = 1.0  # seconds: a batch is handed over some time before the warehouse stamps its rows
 NO_LIMIT = "100000"  # requests a second
 NO_SERVER = "no server: set CLICKHOUSE_HOST"
 
@@ -152,7 +153,7 @@ def inserts_too_small(load: Load) -> int:
     """Inserts that are small without a reason."""
     before = [load.started, *(insert.at for insert in load.inserts)]
     return sum(
-        insert.rows < SMALL_INSERT and insert.at - earlier < BATCH_SECONDS
+        insert.rows < SMALL_INSERT and insert.at - earlier < BATCH_SECONDS - SLACK
         for insert, earlier in zip(load.inserts[:-1], before, strict=False)
     )
 
