@@ -13,6 +13,10 @@ where
         pnl.settled_pnl_usdc != pnl.cash_usdc + pnl.settlement_usdc
         or abs(
             toDecimal256(pnl.settlement_usdc, 24)
-            - arraySum((held, pays) -> toDecimal256(held, 6) * toDecimal256(pays, 18), pnl.open_shares, truth.payouts)
+            - arraySum(
+                (held, pays) -> toDecimal256(held, 6) * toDecimal256(pays, 18),
+                pnl.open_shares,
+                arrayResize(truth.payouts, length(pnl.open_shares))
+            )
         ) > toDecimal256('0.000002', 24)
     )

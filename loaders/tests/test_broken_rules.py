@@ -1,13 +1,16 @@
 """The dbt tests can fail: every rule is broken once, and bad rows land once.
 
 One small world is loaded and built; each run of dbt starts from a copy of it. Breaks that cannot hide each other share
-a run.
+a run. The rules that make P&L add up are broken one at a time; tests/README.md lists them, and must say the same.
 """
 
 import json
+import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import clickhouse_connect
@@ -18,6 +21,7 @@ from loaders.standin.goldsky import Goldsky
 from loaders.standin.world import simulate
 from loaders.tests.conftest import PROJECT, Desk
 
+WORLD = simulate(3, steps=120)
 STAGING = "models/staging/goldsky"
 INTERMEDIATE = "models/intermediate"
 MARTS = "models/marts"
@@ -881,6 +885,7 @@ UNIT_BREAKS = (
     ),
 )
 
+
 # Each of these fails a data test on the simulated world. In one group no break makes or hides another's failure.
 DATA_BREAKS = (
     (
@@ -1393,6 +1398,142 @@ DATA_BREAKS = (
 )
 
 
+def baseline_off(percent: int, limit: int) -> str:
+    """A row for the seed: the busiest wallet's settled P&L as the world's own ledger has it, and `percent` more."""
+    fills = Counter(row["maker"] for row in WORLD.entities["OrderFilledEvent"])
+    wallet, count = fills.most_common(1)[0]
+    settled = sum(pnl for (owner, _), pnl in WORLD.settled.items() if owner == wallet)
+    expected = float(settled * (100 + percent) / 10**8)
+    begin, end = (f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}" for second in (WORLD.since, WORLD.until))
+    return f"{wallet},{expected:.6f},0,0,settled,{end},,,,5,{limit},{count},{begin},{begin},simulated\n"
+
+
+# The mistakes that made an earlier ledger wrong. Each has a run of its own: its tests notice it by itself.
+LEDGER_BREAKS = (
+    Break(
+        "P&L is cash plus winning shares",
+        f"{INTERMEDIATE}/int_wallet_conditions.sql",
+        ".cash_usdc + settlement_usdc",
+        ".cash_usdc - settlement_usdc",
+        ("assert_double_entry_balances", "assert_open_shares_settle_at_their_payout"),
+    ),
+    Break(
+        "who sells gives shares up",
+        f"{INTERMEDIATE}/int_fills.sql",
+        "if(is_buy, shares - fee_shares, -shares)",
+        "if(is_buy, shares - fee_shares, shares)",
+        ("assert_double_entry_balances",),
+    ),
+    Break(
+        "a row is its maker's fill, not its taker's",
+        f"{INTERMEDIATE}/int_fills.sql",
+        "fills.wallet as wallet",
+        "if(is_taker, fills.wallet, fills.counterparty) as wallet",
+        ("assert_every_fill_is_its_makers", "assert_nobody_holds_less_than_nothing"),
+    ),
+    Break(
+        "a row is one wallet's fill, not both sides'",
+        f"{INTERMEDIATE}/int_fills.sql",
+        "fills.wallet as wallet",
+        "arrayJoin([fills.wallet, fills.counterparty]) as wallet",
+        ("assert_double_entry_balances", "unique_fct_fills_fill_id"),
+    ),
+    Break(
+        "the taker's row is a fill",
+        f"{INTERMEDIATE}/int_fills.sql",
+        "fills as (\n    select * from landed\n",
+        "fills as (\n    select * from landed\n    where counterparty not in (select address from exchanges)\n",
+        ("assert_double_entry_balances", "assert_every_landed_fill_is_in_fct_fills"),
+    ),
+    Break(
+        "a fill landed twice counts once",
+        f"{INTERMEDIATE}/int_fills.sql",
+        "    limit 1 by transaction_hash, order_hash\n",
+        "",
+        ("assert_double_entry_balances", "unique_together_int_fills_transaction_hash__order_hash"),
+    ),
+    Break(
+        "splits bring shares and cost money",
+        f"{INTERMEDIATE}/int_set_events.sql",
+        "    from splits\n",
+        "    from splits\n    where false\n",
+        ("assert_double_entry_balances", "assert_every_listed_activity_is_in_fct_position_events"),
+    ),
+    Break(
+        "a conversion is booked at the uniform price",
+        f"{INTERMEDIATE}/int_conversions.sql",
+        "intDiv(nths_to_here * units, n) - intDiv(nths_before * units, n)",
+        "0",
+        ("assert_double_entry_balances", "assert_conversion_legs_add_up_to_the_cash_paid"),
+    ),
+    Break(
+        "the first numerator is of the first outcome, in the truth",
+        f"{STAGING}/stg_goldsky__conditions.sql",
+        "numerators as payout_numerators",
+        "arrayReverse(numerators) as payout_numerators",
+        ("assert_payouts_are_as_served",),
+    ),
+    Break(
+        "the first numerator is of the first outcome, in P&L",
+        f"{INTERMEDIATE}/int_wallet_conditions.sql",
+        "settle('open_shares_0', 'conditions.payout_numerators[1]'",
+        "settle('open_shares_0', 'conditions.payout_numerators[2]'",
+        ("assert_double_entry_balances", "assert_open_shares_settle_at_their_payout"),
+    ),
+    Break(
+        "a baseline is met within its limit",
+        "seeds/dome_baseline.csv",
+        "last_trade_at,origin\n",
+        "last_trade_at,origin\n" + baseline_off(25, limit=10),
+        ("assert_baselines_are_near", "assert_baselines_are_within_their_limits"),
+    ),
+)
+
+
+def lost_page(first: int) -> str:
+    """Twenty fills in the order of pages, which is that of time and id, deleted with all their copies."""
+    return (
+        "alter table polyledger_raw.order_filled_events delete where (transaction_hash, order_hash) in ("
+        "select transaction_hash, order_hash from polyledger_raw.order_filled_events "
+        "order by timestamp, transaction_hash, order_hash limit 1 by transaction_hash, order_hash "
+        f"limit 20 offset {first}) settings mutations_sync = 1"
+    )
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Rows lost where they are landed, by one statement, and the tests that must notice."""
+
+    rule: str
+    statement: str
+    tests: tuple[str, ...]
+
+
+TWICE = (
+    "insert into polyledger_raw.order_filled_events select * replace (_loaded_at + 1 as _loaded_at) "
+    "from polyledger_raw.order_filled_events order by timestamp, transaction_hash, order_hash limit 40 offset 42"
+)
+DAMAGES = (
+    Damage(
+        "every page is landed: its ends cut two matches",
+        lost_page(42),
+        ("assert_double_entry_balances", "assert_every_maker_row_has_its_taker_row"),
+    ),
+    Damage(
+        "every page is landed: its ends cut no match",
+        lost_page(41),
+        (
+            "assert_every_fee_refund_has_its_fill",
+            "assert_no_more_is_redeemed_than_was_paid_in",
+            "assert_nobody_holds_less_than_nothing",
+        ),
+    ),
+)
+
+
+ALL_BREAKS: tuple[Break, ...] = (*UNIT_BREAKS, *sum(DATA_BREAKS, ()), *LEDGER_BREAKS)
+
+
 def in_rounds(breaks: Iterable[Break]) -> list[tuple[Break, ...]]:
     """Few groups in which no part of a model is broken twice.
 
@@ -1479,8 +1620,7 @@ class Bench:
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("bench")
-    world = simulate(3, steps=120)
-    with Goldsky(world.entities, head=world.until) as endpoint:
+    with Goldsky(WORLD.entities, head=WORLD.until) as endpoint:
         desk = Desk(folder / "warehouse", endpoint.base_url)
         desk.load_everything()
     made = Bench(desk, folder / "project", folder / "pristine")
@@ -1495,10 +1635,15 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     made.copy_project()
     outcomes = made.run("build")
     assert set(outcomes.values()) == {"pass", "success"}, outcomes
-    watched = {test for broken in (*UNIT_BREAKS, *sum(DATA_BREAKS, ())) for test in broken.tests}
+    watched = {test for broken in ALL_BREAKS for test in broken.tests}
     assert watched <= outcomes.keys(), watched - outcomes.keys()
     shutil.copytree(desk.data, made.pristine, symlinks=True)
     yield made
+
+
+def ledger(tests: Iterable[str]) -> list[str]:
+    """Words for dbt: build what these tests need, and run them."""
+    return ["build", "--exclude-resource-type", "unit_test", "--select", *(f"+{test}" for test in tests)]
 
 
 Failures = Callable[[tuple[Break, ...]], set[str]]
@@ -1513,6 +1658,8 @@ def failures(bench: Bench) -> Failures:
         if group not in known:
             if group in DATA_BREAKS:
                 words = ["build", "--exclude-resource-type", "unit_test"]
+            elif group[0] in LEDGER_BREAKS:
+                words = ledger(group[0].tests)
             else:
                 words = ["test", "--select", *{test for broken in group for test in broken.tests}]
             known[group] = bench.failed(*words, breaks=group)
@@ -1521,7 +1668,7 @@ def failures(bench: Bench) -> Failures:
     return failures_of
 
 
-GROUPS = (*in_rounds(UNIT_BREAKS), *DATA_BREAKS)
+GROUPS = (*in_rounds(UNIT_BREAKS), *DATA_BREAKS, *((broken,) for broken in LEDGER_BREAKS))
 
 
 @pytest.mark.parametrize(
@@ -1530,6 +1677,28 @@ GROUPS = (*in_rounds(UNIT_BREAKS), *DATA_BREAKS)
 )
 def test_a_broken_rule_fails_its_test(group: tuple[Break, ...], broken: Break, failures: Failures) -> None:
     assert set(broken.tests) <= failures(group)
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.rule.replace(" ", "_"))
+def test_a_lost_page_fails_its_tests(bench: Bench, damage: Damage) -> None:
+    assert set(damage.tests) <= bench.failed(*ledger(damage.tests), rows=[damage.statement])
+
+
+def test_a_page_that_is_landed_twice_changes_nothing(bench: Bench) -> None:
+    failed = bench.failed("build", "--exclude-resource-type", "unit_test", rows=[TWICE])
+    assert not failed
+    marts = bench.desk.marts()
+    shutil.rmtree(bench.desk.data)
+    shutil.copytree(bench.pristine, bench.desk.data, symlinks=True)
+    assert marts == bench.desk.marts()
+
+
+def test_the_rules_of_the_ledger_are_documented() -> None:
+    text = (PROJECT / "tests" / "README.md").read_text()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    documented = {(rule, frozenset(re.findall(r"`(\w+)`", tests))) for rule, _, tests in rows[1:]}
+    broken = {(broken.rule, frozenset(broken.tests)) for broken in LEDGER_BREAKS}
+    assert documented == broken | {(damage.rule, frozenset(damage.tests)) for damage in DAMAGES}
 
 
 # Bad rows
@@ -1581,6 +1750,8 @@ BAD_ROWS = {
             "is_address_fct_wallet_pnl_wallet",
             "is_address_fct_wallet_pnl_daily_wallet",
             "is_address_leaderboard_wallet",
+            "is_address_audit_pnl_attribution_wallet",
+            "assert_every_maker_row_has_its_taker_row",
         ),
     ),
     "a fill without a transaction": (
@@ -1594,6 +1765,7 @@ BAD_ROWS = {
             "is_hash_fct_fills_condition_id",
             "is_hash_fct_position_events_condition_id",
             "is_hash_fct_realized_pnl_by_market_condition_id",
+            "is_hash_audit_double_entry_unit_id",
         ),
     ),
     "a good condition": (condition(11, "[71, 72]", "['0.54', '0.46']", 1), ()),
@@ -1603,6 +1775,7 @@ BAD_ROWS = {
         (
             "sums_to_vw_resolutions_truth_payout_numerators__payout_denominator",
             "sums_to_vw_resolutions_truth_payouts__1__1e_17",
+            "assert_payouts_are_as_served",
         ),
     ),
     "a condition with three outcomes": (condition(13, "[75, 76, 77]", "['1', '0', '0']", 1), ()),
@@ -1618,7 +1791,8 @@ def test_bad_rows_fail_the_tests_that_say_they_are_not_there_and_no_other(bench:
 
 
 def test_every_data_test_is_seen_to_fail(bench: Bench) -> None:
-    seen = {test for broken in sum(DATA_BREAKS, ()) for test in broken.tests}
+    seen = {test for broken in (*sum(DATA_BREAKS, ()), *LEDGER_BREAKS) for test in broken.tests}
+    seen |= {test for damage in DAMAGES for test in damage.tests}
     seen |= {test for _, tests in BAD_ROWS.values() for test in tests}
     # A column whose type has no NULL keeps its contract and cannot fail `not_null`.
     unseen = {test for test in bench.data_tests - seen if not test.startswith("not_null_")}
