@@ -415,8 +415,8 @@ UNIT_BREAKS = (
     unit(
         "YES costs what NO had cost less the cash",
         f"{INTERMEDIATE}/int_conversion_costs.sql",
-        "intDiv(cost - (no_count - 1) * shares * 1000000000, greatest(yes_count, 1))",
-        "intDiv(cost, greatest(yes_count, 1))",
+        "intDiv(cost_taken - (no_count - 1) * shares * 1000000000, greatest(yes_count, 1))",
+        "intDiv(cost_taken, greatest(yes_count, 1))",
         "yes_costs_what_no_had_cost_less_the_cash_that_was_paid",
         SUBGRAPH + COST + DAYS,
     ),
@@ -1053,9 +1053,9 @@ DATA_BREAKS = (
         ),
         Break(
             "an outcome token is one position",
-            f"{INTERMEDIATE}/int_positions.sql",
-            "    group by wallet, condition_id, outcome_index\n",
-            "    group by wallet, condition_id, outcome_index, kind\n",
+            "macros/replay.sql",
+            "            group by wallet, condition_id, outcome_index\n",
+            "            group by wallet, condition_id, outcome_index, kind\n",
             ("unique_together_int_positions_wallet__condition_id__outcome_index",),
         ),
         Break(
@@ -1227,22 +1227,22 @@ DATA_BREAKS = (
         Break(
             "nobody holds less than nothing",
             f"{INTERMEDIATE}/int_positions.sql",
-            "{{ from_base_units('state.held') }}",
-            "{{ from_base_units('-state.held') }}",
+            "{{ from_base_units('held[-1]') }}",
+            "{{ from_base_units('-held[-1]') }}",
             ("in_range_int_positions_0__shares",),
         ),
         Break(
             "what is missing is not below nothing",
             f"{INTERMEDIATE}/int_positions.sql",
-            "{{ from_base_units('state.unmatched') }}",
-            "{{ from_base_units('state.unmatched - 1') }}",
+            "{{ from_base_units('unmatched[-1]') }}",
+            "{{ from_base_units('unmatched[-1] - 1') }}",
             ("in_range_int_positions_0__unmatched_shares",),
         ),
         Break(
             "nobody holds less than nothing in the subgraph",
             f"{INTERMEDIATE}/int_positions.sql",
-            "state.amount as subgraph_amount",
-            "-state.amount as subgraph_amount",
+            "amount[-1] as subgraph_amount",
+            "-amount[-1] as subgraph_amount",
             ("in_range_int_positions_0__subgraph_amount",),
         ),
         Break(
@@ -1393,6 +1393,48 @@ DATA_BREAKS = (
             "max(peak_usdc - cumulative_usdc)",
             "max(cumulative_usdc - peak_usdc)",
             ("in_range_leaderboard_0__max_drawdown_usdc", "assert_a_drawdown_is_at_least_the_loss"),
+        ),
+    ),
+    (
+        Break(
+            "Polymarket's own record is replayed with its signs",
+            "models/audit/audit_subgraph_positions.sql",
+            "        positions.subgraph_realized_pnl as realized_pnl,",
+            "        -positions.subgraph_realized_pnl as realized_pnl,",
+            ("assert_every_difference_from_the_subgraph_is_explained",),
+        ),
+        Break(
+            "a verdict has one of seven names",
+            "models/audit/audit_subgraph_positions.sql",
+            "served_figures = replayed_figures, 'equal'",
+            "served_figures = replayed_figures, 'same'",
+            (
+                "accepted_values_audit_subgraph_positions_verdict__equal__not_loaded__redeemed_amount_unknown__"
+                "order_unknown__transfer__event_missing__unexplained",
+            ),
+        ),
+        Break(
+            "addresses that are reconciled are in lower case",
+            "models/audit/audit_subgraph_positions.sql",
+            "{{ hex_text('compared.wallet') }} as wallet",
+            "upper({{ hex_text('compared.wallet') }}) as wallet",
+            ("is_address_audit_subgraph_positions_wallet",),
+        ),
+    ),
+    (
+        Break(
+            "all that was bought is replayed",
+            "models/audit/audit_subgraph_positions.sql",
+            "positions.subgraph_total_bought as total_bought",
+            "positions.subgraph_total_bought + 1 as total_bought",
+            ("warn_where_an_event_of_a_reconciled_wallet_is_missing",),
+        ),
+        Break(
+            "a position is compared once",
+            "models/audit/audit_subgraph_positions.sql",
+            "    group by wallet, token_id\n",
+            "    group by wallet, token_id, is_served\n",
+            ("unique_together_audit_subgraph_positions_wallet__token_id",),
         ),
     ),
 )
@@ -1623,6 +1665,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with Goldsky(WORLD.entities, head=WORLD.until) as endpoint:
         desk = Desk(folder / "warehouse", endpoint.base_url)
         desk.load_everything()
+        wallets = sorted({row["user"] for row in world.entities["UserPosition"]})
+        desk.polyledger("load", "positions", *(word for wallet in wallets for word in ("--wallet", wallet)))
     made = Bench(desk, folder / "project", folder / "pristine")
     for table in (f"polyledger_raw.{name}" for name in COPIED):
         # Every row is here twice, landed a second apart, and never merged.

@@ -143,7 +143,7 @@ def test_a_plain_client_reads_null_where_a_value_is_unknown(loaded: Desk) -> Non
     unknown = {
         "vw_resolutions_truth": ["payout_denominator", "winning_index", "resolved_at", "resolved_at_basis"],
         "fct_realized_pnl_by_market": ["settlement_usdc", "settled_pnl_usdc"],
-        "fct_wallet_pnl": ["unrealized_pnl_usdc", "unrealized_unknown_because", "total_pnl_usdc"],
+        "fct_wallet_pnl": ["unrealized_unknown_because"],
         "leaderboard": ["roi", "win_rate", "omega_ratio", "sharpe_ratio"],
     }
     for mart, columns in unknown.items():
