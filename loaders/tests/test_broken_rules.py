@@ -1665,7 +1665,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with Goldsky(WORLD.entities, head=WORLD.until) as endpoint:
         desk = Desk(folder / "warehouse", endpoint.base_url)
         desk.load_everything()
-        wallets = sorted({row["user"] for row in world.entities["UserPosition"]})
+        wallets = sorted({row["user"] for row in WORLD.entities["UserPosition"]})
         desk.polyledger("load", "positions", *(word for wallet in wallets for word in ("--wallet", wallet)))
     made = Bench(desk, folder / "project", folder / "pristine")
     for table in (f"polyledger_raw.{name}" for name in COPIED):
