@@ -9,7 +9,7 @@ import typer
 from loaders import __version__, demo, payouts, positions, profile, ranges, sync
 from loaders import explain as explaining
 from loaders.bench.command import bench
-from loaders.checks import doctor, status_view, verify
+from loaders.checks import doctor, status_view, verify, verify_ledger
 from loaders.embedded import WarehouseBusy, folder
 from loaders.execute import DONE, FAILED, WRONG_USE, Run, console, execute, peek
 from loaders.leases import FOREVER, Claim
@@ -284,17 +284,25 @@ def show_status(
 
 @app.command("verify", epilog="Example: polyledger verify; polyledger verify --json")
 def run_verify(
-    target: TargetName = None, profiles_dir: ProfilesDir = None, as_json: AsJson = False, wait: Wait = 0
+    baselines_csv: Annotated[
+        Path | None, typer.Option("--baselines-csv", help="Also write the differences from the baselines to this file.")
+    ] = None,
+    target: TargetName = None,
+    profiles_dir: ProfilesDir = None,
+    as_json: AsJson = False,
+    wait: Wait = 0,
 ) -> None:
     """After a run and a dbt build: do the rows and the marts hold what they promise? Changes nothing."""
     where = read_target(target, profiles_dir)
     path = folder(where.host)
     if path is not None and not path.exists():
-        checks = verify.verify(None)  # opening it would create it
+        checks, baselines = verify.verify(None), []  # opening it would create it
     else:
         with opened(where, wait) as warehouse:
-            checks = verify.verify(warehouse)
-    raise typer.Exit(DONE if verify.show(checks, as_json) else FAILED)
+            checks, baselines = verify.verify(warehouse), verify_ledger.readable_baselines(warehouse)
+    if baselines_csv:
+        verify_ledger.write_csv(baselines, baselines_csv)
+    raise typer.Exit(DONE if verify.show(checks, baselines, as_json) else FAILED)
 
 
 @app.command("explain", epilog="Example: polyledger explain 0xcce2b7c71f21e358b8e5e797e586cbc03160d58b")

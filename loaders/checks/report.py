@@ -41,11 +41,14 @@ def verdicts(lines: Iterable[tuple[str, str, str, str | None]]) -> Table:
     return shown
 
 
-def show_checks(checks: Sequence[Any], lines: Iterable[tuple[str, str, str, str | None]], as_json: bool) -> bool:
-    """Print checks, as JSON or as lines for `verdicts`; whether none of them failed."""
+def show_checks(
+    checks: Sequence[Any], lines: Iterable[tuple[str, str, str, str | None]], as_json: bool, **more: Any
+) -> bool:
+    """Print checks, as JSON (with `more` beside them) or as lines for `verdicts`; whether none of them failed."""
     ended = [check.verdict for check in checks]
     if as_json:
-        print(json.dumps({"checks": [asdict(check) for check in checks], "failed": ended.count("fail")}, indent=2))
+        found = {"checks": [asdict(check) for check in checks], "failed": ended.count("fail")}
+        print(json.dumps(found | more, indent=2))
     else:
         out = console()
         out.print(verdicts(lines))

@@ -11,6 +11,7 @@ from loaders.checks import report
 from loaders.checks.coverage import coverage
 from loaders.checks.evidence import FAIL, PASS, UNCHECKED, WARN, Check, Evidence, Examine, gather, verdict
 from loaders.checks.verify_fills import check_fill_ids, check_fill_values, check_fills, check_holdings, check_v1_end
+from loaders.checks.verify_ledger import check_baselines, check_double_entry, check_subgraph_record, plain
 from loaders.checks.verify_payouts import (
     check_conditions,
     check_dates,
@@ -52,10 +53,10 @@ def verify(warehouse: Warehouse | None) -> list[Check]:
     return checks
 
 
-def show(checks: list[Check], as_json: bool) -> bool:
-    """Print the checks; whether none of them failed."""
+def show(checks: list[Check], baselines: list[dict[str, Any]], as_json: bool) -> bool:
+    """Print the checks, as JSON with the figures from elsewhere; whether none of them failed."""
     lines = ((check.verdict, check.name, in_words(check.numbers), check.why) for check in checks)
-    return report.show_checks(checks, lines, as_json)
+    return report.show_checks(checks, lines, as_json, baselines=[plain(row) for row in baselines])
 
 
 def in_words(numbers: dict[str, Any]) -> str:
@@ -144,11 +145,6 @@ def check_quarantine(name: str, evidence: Evidence) -> Check:
     return Check(name, PASS, numbers)
 
 
-def later(why: str) -> Examine:
-    """A check that the project cannot make yet."""
-    return lambda name, evidence: Check(name, UNCHECKED, why=why)
-
-
 # Name, the mart that it reads, whether it compares that mart with the raw rows, and the check.
 CHECKS: tuple[tuple[str, str | None, bool, Examine], ...] = (
     ("models", None, False, check_models),
@@ -169,7 +165,7 @@ CHECKS: tuple[tuple[str, str | None, bool, Examine], ...] = (
     ("traded conditions", None, False, check_conditions),
     ("positions", None, False, check_positions),
     ("holdings", "fct_realized_pnl_by_market", False, check_holdings),
-    ("double entry", None, False, later("shares and cash against sets minted and merged: not implemented yet")),
-    ("subgraph record", None, False, later("realized P&L as Polymarket's own record has it is not computed yet")),
-    ("baselines", None, False, later("the project has no baselines yet")),
+    ("double entry", "audit_double_entry", True, check_double_entry),
+    ("subgraph record", "audit_subgraph_positions", True, check_subgraph_record),
+    ("baselines", "audit_baselines", True, check_baselines),
 )

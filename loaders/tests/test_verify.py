@@ -1,8 +1,9 @@
 """verify passes what the loaders and dbt made, and sees each way in which rows or marts can be wrong.
 
-A real world is loaded and built once. Each test then damages copies of its raw tables and of three marts.
+A real world is loaded and built once. Each test then damages copies of its raw tables and of five marts.
 """
 
+import csv
 import json
 import time
 from collections.abc import Iterator
@@ -20,8 +21,7 @@ from loaders.target import Target, read_target
 from loaders.tests.conftest import PROJECT, Desk
 from loaders.warehouse import Warehouse, declared_columns, opened
 
-LATER = {"double entry", "subgraph record", "baselines"}  # not checked yet
-MARTS = ("fct_fills", "vw_resolutions_truth", "fct_realized_pnl_by_market")
+MARTS = ("fct_fills", "vw_resolutions_truth", "fct_realized_pnl_by_market", "audit_double_entry", "audit_baselines")
 STORED = {  # columns of each raw table that are inserted
     table: ", ".join(column for column in columns if (table, column) != ("order_filled_events", "id"))
     for table, columns in declared_columns().items()
@@ -112,7 +112,7 @@ def test_what_was_loaded_and_built_passes(built: Desk, world: World) -> None:
     checks = {check["name"]: check for check in json.loads(built.polyledger("verify", "--json").stdout)["checks"]}
     assert all(set(check) == {"name", "verdict", "numbers", "why"} for check in checks.values())
     unchecked = {name for name, check in checks.items() if check["verdict"] == "not checked"}
-    assert unchecked == LATER | {"resolved dates", "positions"}
+    assert unchecked == {"positions", "subgraph record", "resolved dates", "baselines"}
     assert {check["verdict"] for name, check in checks.items() if name not in unchecked} == {"pass"}
     count = len(world.entities["OrderFilledEvent"])
     assert checks["fills"]["numbers"] == {
@@ -130,8 +130,9 @@ def test_what_was_loaded_and_built_passes(built: Desk, world: World) -> None:
 def test_people_read_80_columns_and_failures_end_with_1(built: Desk, target: Target) -> None:
     with opened(target) as warehouse:
         warehouse.command("create database damaged")
-        for mart, values in zip(MARTS, ("2 as price", "is_resolved as is_resolved", "wallet as wallet"), strict=True):
-            warehouse.command(f"create view damaged.{mart} as select * replace ({values}) from polyledger.{mart}")
+        for mart in MARTS:
+            values = "* replace (2 as price)" if mart == "fct_fills" else "*"
+            warehouse.command(f"create view damaged.{mart} as select {values} from polyledger.{mart}")
     said = built.polyledger("verify", code=1, COLUMNS="80", POLYLEDGER_SCHEMA="damaged").stdout
     assert max(map(len, said.splitlines())) <= 80
     assert "fail         fill values" in said and ", 1 fail" in said
@@ -189,7 +190,7 @@ def test_marts_that_are_not_built(marts: Copy) -> None:
 
 def test_marts_that_are_older_than_the_rows(copy: Copy) -> None:
     copy("insert into r.splits (id, _loaded_at) values ('x', now() + interval 1 day)")
-    copy.check("models", "warn", older_than_rows=3)
+    copy.check("models", "warn", older_than_rows=len(MARTS))
     assert "run dbt build" in copy.check("fills", "not checked").why
     copy.check("fill values", "pass")
 
@@ -420,3 +421,88 @@ def test_holdings_below_nothing(marts: Copy) -> None:
         "select * replace ([-1, 5] as open_shares) from m.fct_realized_pnl_by_market limit 1"
     )
     marts.check("holdings", "warn", negative=1, wallets=1)
+
+
+# The ledger as a whole
+
+
+def relabel(copy: Copy, status: str, reason: str, where: str = "1") -> None:
+    """Another status for units of audit_double_entry."""
+    copy("create table m.other engine = Memory as select * from m.audit_double_entry")
+    copy(f"alter table m.audit_double_entry delete where {where}")
+    values = f"'{status}' as status, '{reason}'::Nullable(String) as reason"
+    copy(f"insert into m.audit_double_entry select * replace ({values}) from m.other where {where}")
+    copy("drop table m.other sync")
+
+
+def test_all_units_balance(marts: Copy) -> None:
+    numbers = marts.check("double entry", "pass", partial=0, overdrawn=0, unbalanced=0).numbers
+    assert numbers["balanced"] == numbers["units"] > 20
+
+
+def test_a_unit_that_does_not_balance(marts: Copy) -> None:
+    one = "unit_id = (select min(unit_id) from m.audit_double_entry)".replace(" m.", f" {marts.marts}.")
+    relabel(marts, "partial", "not loaded", one)
+    marts.check("double entry", "pass", partial=1)
+    relabel(marts, "overdrawn", "paid out of nothing", one)
+    assert "paid out of nothing" in marts.check("double entry", "warn", overdrawn=1).why
+    relabel(marts, "unbalanced", "shares differ", one)
+    check = marts.check("double entry", "fail", unbalanced=1, overdrawn=0)
+    assert "shares differ" in check.why and "0x" in check.why
+
+
+def test_a_ledger_of_which_nothing_is_whole_is_not_judged(marts: Copy) -> None:
+    relabel(marts, "partial", "loaded by wallet")
+    assert "loaded by wallet" in marts.check("double entry", "not checked", balanced=0).why
+    marts("truncate table m.audit_double_entry")
+    marts.check("double entry", "not checked", units=0)
+
+
+def put_baseline(copy: Copy, figure: str, verdict: str, actual: int) -> None:
+    """Another verdict for one of the figures of a wallet of which 1000 is expected."""
+    wallet = "(select min(wallet) from m.audit_baselines)".replace(" m.", f" {copy.marts}.")
+    copy("create table m.other engine = Memory as select * from m.audit_baselines")
+    copy(f"alter table m.audit_baselines delete where wallet = {wallet} and figure = '{figure}'")
+    copy(
+        f"insert into m.audit_baselines select * replace (1000 as expected_usdc, {actual} as actual_usdc, "
+        f"{actual - 1000} as variance_usdc, {(actual - 1000) / 10} as variance_percent, '{verdict}' as verdict, "
+        f"'because' as reason) from m.other where wallet = {wallet} and figure = '{figure}'"
+    )
+    copy("drop table m.other sync")
+
+
+def test_baselines_that_are_met_or_not(marts: Copy) -> None:
+    whole = marts.check("baselines", "not checked", **{"pass": 0, "warn": 0, "fail": 0}).numbers
+    assert whole["figures"] == whole["not_checked"] == 53
+    put_baseline(marts, "net", "pass", 1000)
+    marts.check("baselines", "pass", not_checked=52, **{"pass": 1})
+    put_baseline(marts, "gains", "warn", 1100)
+    assert "gains 1,100 instead of 1,000 (because)" in marts.check("baselines", "warn", warn=1).why
+    put_baseline(marts, "losses", "fail", 1050)
+    check = marts.check("baselines", "fail", fail=1, not_checked=50)
+    assert check.why.index("losses 1,050") < check.why.index("gains 1,100")
+
+
+def test_json_and_a_csv_hold_the_differences_from_the_baselines(built: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "baselines.csv"
+    told = json.loads(built.polyledger("verify", "--json", "--baselines-csv", str(file)).stdout)["baselines"]
+    with file.open(newline="") as lines:
+        written = list(csv.DictReader(lines))
+    assert len(written) == len(told) == 53
+    seed = (PROJECT / "seeds" / "dome_baseline.csv").read_text().splitlines()
+    first = next(csv.DictReader(seed))
+    (net,) = [row for row in told if row["wallet"] == first["wallet"] and row["figure"] == "net"]
+    assert (net["expected_usdc"], net["definition"], net["verdict"]) == ("135153.000000", "settled", "not_checked")
+    assert (net["actual_usdc"], net["reason"]) == (None, "0 fills landed, 396 expected")
+    (also,) = [row for row in written if row["wallet"] == first["wallet"] and row["figure"] == "net"]
+    assert also == {name: "" if value in (None, []) else str(value) for name, value in net.items()}
+
+
+def test_marts_of_another_version_hide_no_other_check(built: Desk, target: Target) -> None:
+    with opened(target) as warehouse:
+        warehouse.command("create database older")
+        for mart in MARTS:
+            values = "* except (resembles)" if mart == "audit_baselines" else "*"
+            warehouse.command(f"create view older.{mart} as select {values} from polyledger.{mart}")
+    said = built.polyledger("verify", code=1, POLYLEDGER_SCHEMA="older").stdout
+    assert "1 fail" in said and "resembles" in said
