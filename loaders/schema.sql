@@ -13,6 +13,8 @@
     ))
 {%- endmacro %}
 {% macro raw_tables(database) %}
+{#- What is acknowledged survives a power cut: rows are on the disk before the window that says so is recorded. -#}
+{% set on_disk = 'settings fsync_after_insert = 1, fsync_part_directory = 1' %}
 create database if not exists {{ database }};
 
 create table if not exists {{ database }}.order_filled_events (
@@ -33,6 +35,7 @@ create table if not exists {{ database }}.order_filled_events (
 ) engine = ReplacingMergeTree(_loaded_at)
 partition by toYYYYMM(timestamp)
 order by (timestamp, transaction_hash, order_hash)
+{{ on_disk }}
 comment 'orderbook-subgraph OrderFilledEvent: one row per filled order and transaction';
 
 create table if not exists {{ database }}.fee_refunds (
@@ -49,6 +52,7 @@ create table if not exists {{ database }}.fee_refunds (
 ) engine = ReplacingMergeTree(_loaded_at)
 partition by toYYYYMM(timestamp)
 order by (timestamp, id)
+{{ on_disk }}
 comment 'fee-module-subgraph FeeRefundedEntity: one row per refund';
 
 create table if not exists {{ database }}.market_data (
@@ -59,6 +63,7 @@ create table if not exists {{ database }}.market_data (
     _run_id LowCardinality(String) comment 'Run that landed this copy'
 ) engine = ReplacingMergeTree(_loaded_at)
 order by id
+{{ on_disk }}
 comment 'orderbook-subgraph MarketData: one row per registered outcome token';
 
 create table if not exists {{ database }}.conditions (
@@ -70,6 +75,7 @@ create table if not exists {{ database }}.conditions (
     _run_id LowCardinality(String) comment 'Run that landed this copy'
 ) engine = ReplacingMergeTree(_loaded_at)
 order by id
+{{ on_disk }}
 comment 'pnl-subgraph Condition: one row per condition and the payout known when it was asked';
 
 {% for table, event in [('splits', 'Split: collateral turned into a full set'),
@@ -85,6 +91,7 @@ create table if not exists {{ database }}.{{ table }} (
 ) engine = ReplacingMergeTree(_loaded_at)
 partition by toYYYYMM(timestamp)
 order by (timestamp, id)
+{{ on_disk }}
 comment 'activity-subgraph {{ event }}';
 {% endfor %}
 
@@ -100,6 +107,7 @@ create table if not exists {{ database }}.redemptions (
 ) engine = ReplacingMergeTree(_loaded_at)
 partition by toYYYYMM(timestamp)
 order by (timestamp, id)
+{{ on_disk }}
 comment 'activity-subgraph Redemption: outcome tokens turned into their payout';
 
 create table if not exists {{ database }}.neg_risk_conversions (
@@ -115,6 +123,7 @@ create table if not exists {{ database }}.neg_risk_conversions (
 ) engine = ReplacingMergeTree(_loaded_at)
 partition by toYYYYMM(timestamp)
 order by (timestamp, id)
+{{ on_disk }}
 comment 'activity-subgraph NegRiskConversion: NO of some questions turned into YES of the others and collateral';
 
 create table if not exists {{ database }}.neg_risk_events (
@@ -124,6 +133,7 @@ create table if not exists {{ database }}.neg_risk_events (
     _run_id LowCardinality(String) comment 'Run that landed this copy'
 ) engine = ReplacingMergeTree(_loaded_at)
 order by id
+{{ on_disk }}
 comment 'activity-subgraph NegRiskEvent: questions of which exactly one resolves YES';
 
 create table if not exists {{ database }}.user_positions (
@@ -138,6 +148,7 @@ create table if not exists {{ database }}.user_positions (
     _run_id LowCardinality(String) comment 'Run that landed this copy'
 ) engine = ReplacingMergeTree(_loaded_at)
 order by (user, token_id)
+{{ on_disk }}
 comment 'pnl-subgraph UserPosition: the record that Polymarket itself keeps';
 
 create table if not exists {{ database }}.load_windows (
@@ -152,6 +163,7 @@ create table if not exists {{ database }}.load_windows (
     updated_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this was recorded; the newest counts'
 ) engine = ReplacingMergeTree(updated_at)
 order by (entity, scope, since, until)
+{{ on_disk }}
 comment 'Memory of the loaders: what is landed, and up to where';
 
 create table if not exists {{ database }}.rejected_rows (
@@ -163,6 +175,7 @@ create table if not exists {{ database }}.rejected_rows (
     _run_id LowCardinality(String) comment 'Run that saw it'
 ) engine = ReplacingMergeTree(rejected_at)
 order by (entity, row_id, reason, raw)
+{{ on_disk }}
 comment 'Rows that could not be understood, kept as they came';
 
 create table if not exists {{ database }}.load_runs (
@@ -184,6 +197,7 @@ create table if not exists {{ database }}.load_runs (
     updated_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'Last sign of life; the newest row of a run counts'
 ) engine = ReplacingMergeTree(updated_at)
 order by run_id
+{{ on_disk }}
 comment 'Record of each run of a loader';
 
 create table if not exists {{ database }}.load_leases (
@@ -201,5 +215,6 @@ create table if not exists {{ database }}.load_leases (
 ) engine = ReplacingMergeTree(updated_at)
 order by run_id
 ttl toDateTime(updated_at) + interval 1 day
+{{ on_disk }}
 comment 'Who loads what now; on servers only, an embedded folder has a lock file';
 {% endmacro %}

@@ -18,7 +18,9 @@ from loaders.standin.goldsky import Faults, Goldsky, Reply, Request
 from loaders.subgraph import PAGE_SIZE
 from loaders.tests.conftest import ClickHouse, Desk, ServerDesk
 from loaders.tests.processes import Processes, processes
+from loaders.tests.test_command import call
 from loaders.tests.test_loading import ALICE, BOB, CAROL, DAY, NEW_YEAR, fill, hash_of, market, open_windows, raw
+from loaders.warehouse import declared_columns
 
 COMMANDS = (("load", "fills"), ("load", "activity"), ("load", "payouts"), ("load", "payouts", "--all"))
 TABLES = {entity.name: entity.table for entity in ENTITIES if entity.table != "user_positions"}
@@ -262,3 +264,12 @@ def test_killed_after_any_insert_it_goes_on(tmp_path: Path, endpoint: Watched, s
                 break
             assert process.code == -signal.SIGKILL, process.said()
     assert state_of(desk) == calm
+
+
+def test_what_is_acknowledged_is_on_the_disk(desk: Desk) -> None:
+    """A power cut cannot be had in a test; that inserts wait for the disk can be seen."""
+    call(desk, "load", "activity", code=None, GOLDSKY_TIMEOUT_SECONDS="0.1")
+    engines = desk.rows("select name, engine_full from system.tables where database || '.' = 'polyledger_raw.'")
+    assert len(engines) == len(declared_columns())
+    for name, engine in engines:
+        assert "fsync_after_insert = 1" in engine and "fsync_part_directory = 1" in engine, name
