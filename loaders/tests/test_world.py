@@ -16,6 +16,7 @@ EXAMPLES: list[dict[str, Any]] = [
     {"seed": 0},
     {"seed": 1, "steps": 400, "fees": False},
     {"seed": 2, "steps": 600, "plain": 4},
+    {"seed": 3, "steps": 600, "leftovers": True},
 ]
 
 
@@ -60,11 +61,12 @@ def changes(told: World) -> list[Change]:
     refunds = {
         (row["id"].split("_")[0], row["orderHash"]): int(row["feeRefunded"]) for row in rows["FeeRefundedEntity"]
     }
+    back = leftovers(told)
     found = []
     for row in rows["OrderFilledEvent"]:
         buys = row["makerAssetId"] == "0"
         condition, outcome = outcomes[row["takerAssetId" if buys else "makerAssetId"]]
-        given, received = int(row["makerAmountFilled"]), int(row["takerAmountFilled"])
+        given, received = int(row["makerAmountFilled"]) - back[row["id"]], int(row["takerAmountFilled"])
         fee = int(row["fee"]) - refunds.get((row["transactionHash"], row["orderHash"]), 0)
         cash, shares = (-given, received - fee) if buys else (received - fee, -given)
         legs = (shares, 0) if outcome == 0 else (0, shares)
@@ -86,6 +88,27 @@ def changes(told: World) -> list[Change]:
     for row in rows["Redemption"]:
         found.append(change(row, row["redeemer"], row["condition"], "redemption", int(row["payout"])))
     return [one for one in found if one.condition in served]
+
+
+def leftovers(told: World) -> Counter[str]:
+    """What takers gave and got back, by the id of their row: all that their makers did not take."""
+    matches: dict[str, list[chain.Row]] = defaultdict(list)
+    for row in told.entities["OrderFilledEvent"]:
+        matches[row["transactionHash"]].append(row)
+    back: Counter[str] = Counter()
+    for *makers, taken in matches.values():
+        # In the taker's asset: what a maker who trades with it receives; what a set of one USDC leaves for it to pay, or
+        # the shares of a set that both merge.
+        asset = taken["makerAssetId"]
+        used = 0
+        for row in makers:
+            given, received = int(row["makerAmountFilled"]), int(row["takerAmountFilled"])
+            if row["takerAssetId"] == asset:
+                used += received
+            else:
+                used += received - given if asset == "0" else given
+        back[taken["id"]] = int(taken["makerAmountFilled"]) - used
+    return back
 
 
 def questions(told: World) -> dict[str, list[str]]:
@@ -324,6 +347,10 @@ def test_every_fill_has_a_price_and_every_match_a_taker_row(any_world: World) ->
         assert {row["taker"] for row in makers} == {taken["maker"]}
 
 
+def test_no_maker_takes_more_than_its_taker_gave(any_world: World) -> None:
+    assert min(leftovers(any_world).values()) >= 0
+
+
 # --- nothing is missing that the models must survive ---
 
 
@@ -398,8 +425,16 @@ def test_foreign_conditions_reach_no_wallet(default: World) -> None:
     assert {condition for _, condition in default.ledger} <= served
 
 
+def test_takers_of_both_sides_get_something_back_where_that_is_asked_for() -> None:
+    told = simulate(**EXAMPLES[-1])
+    sides = {row["id"]: row["makerAssetId"] == "0" for row in told.entities["OrderFilledEvent"]}
+    back = Counter(sides[fill] for fill, amount in leftovers(told).items() if amount)
+    assert min(back[True], back[False]) >= 20
+
+
 def test_options_leave_out_what_they_name() -> None:
     quiet = simulate(5, steps=300, fees=False, foreign=False, unusual_payouts=False, start=1_600_000_000)
+    assert not any(leftovers(quiet).values())
     assert not quiet.entities["FeeRefundedEntity"]
     assert not any(int(row["fee"]) for row in quiet.entities["OrderFilledEvent"])
     assert {row["condition"] for row in quiet.entities["MarketData"]} == {
