@@ -29,13 +29,6 @@ MARTS = (
     "audit_subgraph_positions",
     "audit_baselines",
 )
-    "fct_fills",
-    "vw_resolutions_truth",
-    "fct_realized_pnl_by_market",
-    "audit_double_entry",
-    "audit_subgraph_positions",
-    "audit_baselines",
-)
 STORED = {  # columns of each raw table that are inserted
     table: ", ".join(column for column in columns if (table, column) != ("order_filled_events", "id"))
     for table, columns in declared_columns().items()

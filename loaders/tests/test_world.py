@@ -97,8 +97,8 @@ def leftovers(told: World) -> Counter[str]:
         matches[row["transactionHash"]].append(row)
     back: Counter[str] = Counter()
     for *makers, taken in matches.values():
-        # In the taker's asset: what a maker who trades with it receives; what a set of one USDC leaves for it to pay, or
-        # the shares of a set that both merge.
+        # In the taker's asset: what a maker who trades with it receives, else what a set of one USDC leaves to pay,
+        # or the shares that both merge.
         asset = taken["makerAssetId"]
         used = 0
         for row in makers:
