@@ -175,17 +175,15 @@ def position(cursor: str) -> tuple[int, str]:
     return (int(second or 0), row_id)
 
 
-def campaign(
-    seed: int, kills: int, make: Callable[[], Desk], endpoint: Watched, start: Processes, calm: State
-) -> Counter[str]:
-    """Load everything, again and again into a new warehouse, until so many loads were killed; counts of the kills.
+def campaign(seed: int, kills: int, make: Callable[[], Desk], endpoint: Watched, start: Processes, calm: State) -> None:
+    """Load everything, again and again into a new warehouse, until each command was killed a quarter of so many times.
 
     Each kill comes after a few answers, more or less, and some milliseconds. What a kill may cost is checked too.
     """
-    random, toll = Random(seed), Counter[str]()
+    random, toll, left = Random(seed), Counter[str](), dict.fromkeys(COMMANDS, kills // len(COMMANDS))
     endpoint.faults = Faults(0.15, seed=seed, hang_seconds=1.2)
     endpoint.latency = 0.02
-    while toll["kills"] < kills:
+    while any(left.values()):
         desk = make()
         desk.base_url = endpoint.base_url
         for words in COMMANDS:
@@ -200,7 +198,7 @@ def campaign(
                     GOLDSKY_CONCURRENCY=str(workers),
                     GOLDSKY_TIMEOUT_SECONDS="1",
                 )
-                if toll["kills"] < kills:
+                if left[words]:
                     answers = random.randint(1, 2 + endpoint.answers["-".join(words)] // 2)
                     while process.poll() is None and endpoint.answers[run] < answers:
                         time.sleep(0.002)
@@ -210,8 +208,8 @@ def campaign(
                 if not is_killed:
                     assert process.code == 0, process.said()
                     continue
+                left[words] -= 1
                 toll["kills"] += 1
-                toll[" ".join(words)] += 1
                 toll["under way"] += bool(endpoint.served[run])
                 again = lost(desk, endpoint.served[run]) if desk.has_tables() else Counter()
                 if workers == 1:
@@ -219,11 +217,8 @@ def campaign(
                 else:  # parts of windows too, which are not recorded yet: twice what is likely
                     assert again.total() <= 2 * workers * (BATCH + PAGE_SIZE)
         assert state_of(desk) == calm
-    print(dict(toll))  # make test-long shows it
-    # Nearly all were killed while they loaded, and of each kind some.
-    assert toll["under way"] >= 0.7 * kills
-    assert all(toll[" ".join(words)] for words in COMMANDS) or kills < KILLS
-    return toll
+    print(f"seed {seed}: {dict(toll)}")  # make test-long shows it
+    assert toll["under way"] >= kills / 2  # nearly all, in fact: rows were served, and it had not ended
 
 
 @pytest.mark.parametrize(
