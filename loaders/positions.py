@@ -10,10 +10,9 @@ from typing import Any
 from loaders.changes import changed_since, cursor_in, remember, since_block
 from loaders.entities import USER_POSITIONS
 from loaders.loading import Landing, all_of
+from loaders.ranges import MOST_WALLETS
 from loaders.subgraph import Filter, Head, QuestionRefusedError, SubgraphError, Subgraphs, pages_by_id
 from loaders.warehouse import EPOCH, Warehouse, WindowState
-
-MOST_WALLETS = 100  # in one question
 
 Tick = Callable[[int], None]
 

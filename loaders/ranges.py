@@ -1,6 +1,7 @@
 """Events by time: which series a command loads, in what range, up to where the subgraph is indexed."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from loaders.entities import (
     SPLITS,
     V1_END,
     V1_START,
+    Entity,
 )
 from loaders.loading import Landing, Series, default_since, last_second, plan
 from loaders.progress import Progress
@@ -36,6 +38,7 @@ from loaders.warehouse import EPOCH, Warehouse, Windows, WindowState
 
 __all__ = ["Asked", "Range", "Series", "activity", "estimate", "fills", "load", "neg_risk_events"]
 
+MOST_WALLETS = 100  # in one question
 NOT_FINAL = timedelta(minutes=10)  # blocks may be reorganised for about as long
 
 
@@ -99,7 +102,8 @@ async def load(
             f"the range passes {V1_END:%Y-%m-%d %H:%M} UTC, when Polymarket moved to V2: "
             "from then on the public subgraphs are incomplete, and so is what is landed"
         )
-    known, jobs = _known(warehouse, asked), []
+    known, final = _known(warehouse, asked), datetime.now(UTC) - NOT_FINAL
+    jobs: list[Job] = []
     for one, given in asked:
         if one.entity.subgraph not in heads:
             continue
@@ -112,9 +116,10 @@ async def load(
                 f"the {one.entity.subgraph} subgraph went back to {last_second(head):%Y-%m-%d %H:%M:%S} UTC; "
                 f"{one.entity.name} after that moment is read anew"
             )
-        for job in _jobs(one, _missing(known[one.entity.name], one, head, given), datetime.now(UTC) - NOT_FINAL):
-            job.tick = progress.window(one.entity.name, job.until - job.reached)
-            jobs.append(job)
+        jobs += _jobs(one, _missing(known[one.entity.name], one, head, given), final)
+    jobs = list(_together(jobs))
+    for job in jobs:
+        job.tick = progress.window(job.series.entity.name, job.until - job.reached)
     await Engine(subgraphs, landing).run(jobs)
     if failure:
         raise failure
@@ -163,6 +168,22 @@ def _jobs(series: Series, windows: list[WindowState], final: datetime) -> Iterat
             yield Job(series, end, until, is_recorded=False)
         else:
             yield Job(series, since, until, window.cursor, is_recorded=until <= end)
+
+
+def _together(jobs: list[Job]) -> Iterator[Job]:
+    """The same work, but what is not recorded of many wallets, and of one range, is asked for in one question."""
+    shared: dict[tuple[Entity, int, int], list[str]] = {}
+    for job in jobs:
+        wallet = re.fullmatch("wallet:(0x[0-9a-f]{40})", job.series.scope)
+        if wallet and not job.is_recorded:
+            shared.setdefault((job.series.entity, job.since, job.until), []).append(wallet[1])
+        else:
+            yield job
+    for (entity, since, until), wallets in shared.items():
+        for start in range(0, len(wallets), MOST_WALLETS):
+            some = wallets[start : start + MOST_WALLETS]
+            only = (Filter(f"{entity.wallet_field}_in", "[String!]!", some),)
+            yield Job(Series(entity, f"of {len(some):,} wallets", only), since, until, is_recorded=False)
 
 
 def _missing(windows: Windows, series: Series, head: Head, given: Range) -> list[WindowState]:

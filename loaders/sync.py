@@ -25,11 +25,12 @@ def is_anything(warehouse: Warehouse) -> bool:
 
 
 def remembered(warehouse: Warehouse | None, since: datetime | None) -> list[Asked]:
-    """The series that were loaded before, each from where it ends; from `since` on everything where there is none."""
-    known = {entity.name: warehouse.windows(entity.name) if warehouse else {} for entity in EVENTS}
+    """The series that were loaded before, each from where it ends; everything from `since` on where nothing was."""
+    if warehouse is None or not is_anything(warehouse):
+        whole = [*ranges.fills([], None), *ranges.activity([])] if since else []
+        return [(series, Range(since, None)) for series in whole]
+    known = {entity.name: warehouse.windows(entity.name) for entity in EVENTS}
     filters = dict.fromkeys(_filters(scope) for windows in known.values() for scope in windows)
-    if not filters and since:
-        return [(series, Range(since, None)) for series in [*ranges.fills([], None), *ranges.activity([])]]
     asked: list[Asked] = []
     for wallet, token in filters:
         wallets = [wallet] if wallet else []

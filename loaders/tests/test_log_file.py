@@ -65,10 +65,9 @@ def test_what_happens_is_told(desk: Desk, file: Path) -> None:
     (rejected,) = events(file, "rejected")
     assert rejected["id"] == rows[3]["id"] and rejected["reason"].startswith("fee is not a whole number")
     done = [line for line in events(file, "window") if line["state"] == "complete"]
-    assert {(line["entity"], line["since"], line["until"]) for line in done} == {
-        (entity, "2025-01-01T00:00:00+00:00", "2025-01-02T00:00:00+00:00")
-        for entity in ("OrderFilledEvent", "FeeRefundedEntity")
-    }
+    for entity in ("OrderFilledEvent", "FeeRefundedEntity"):  # in one window or, if answers were slow, in parts
+        assert min(line["since"] for line in done if line["entity"] == entity) == "2025-01-01T00:00:00+00:00"
+        assert max(line["until"] for line in done if line["entity"] == entity) == "2025-01-02T00:00:00+00:00"
     assert events(file, "finish")[0]["state"] == "incomplete"
 
 

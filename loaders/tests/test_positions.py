@@ -12,7 +12,7 @@ from loaders.standin.goldsky import FIRST_HEAD, Faults, Goldsky, Request
 from loaders.subgraph import PAGE_SIZE
 from loaders.tests.conftest import Desk
 from loaders.tests.test_command import assert_one_sentence, call
-from loaders.tests.test_loading import ALICE, BOB, CAROL, asked, ids, landed, raw, rejected, windows
+from loaders.tests.test_loading import ALICE, BOB, CAROL, asked, fill, ids, landed, raw, rejected, windows
 
 
 def position(user: str, token: int, amount: int = 5_000_000) -> Row:
@@ -193,6 +193,14 @@ def test_sync_asks_for_changed_positions_only(desk: Desk) -> None:
         endpoint.meta = lambda subgraph, pinned: deployment  # type: ignore[method-assign]
         call(desk, "sync")
     assert amounts(desk)[f"{BOB}-2"] == 4
+
+
+def test_positions_alone_are_no_reason_to_load_everything(desk: Desk) -> None:
+    with Goldsky({"UserPosition": many(ALICE, 3), "OrderFilledEvent": [fill(1)]}) as endpoint:
+        desk.base_url = endpoint.base_url
+        call(desk, "load", "positions", *wallets_of(ALICE))
+        call(desk, "sync", "--since", "2025-01-01")
+        assert asked(endpoint) == []
 
 
 def test_a_plan_names_how_many_and_asks_nothing(desk: Desk) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import signal
+import time
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -176,6 +178,23 @@ def test_wallets_go_on_as_wallets_and_get_what_they_lack(desk: Desk) -> None:
     assert landed(desk) == ids([row for n, row in enumerate(fills) if n >= 3 and row["maker"] != CAROL])
     assert landed(desk, "splits") == ids([splits[n] for n in (3, 6, 9, 7, 10)])
     assert {scope for scope, *_ in windows(desk, "complete", "Split")} == {f"wallet:{ALICE}", f"wallet:{BOB}"}
+
+
+def test_the_last_minutes_are_read_again_for_all_wallets_together(desk: Desk) -> None:
+    now = int(time.time())
+    rows = [fill(n, now - 60, maker=maker) for n, maker in enumerate((ALICE, BOB, CAROL))]
+    with Goldsky({"OrderFilledEvent": rows}, head=now) as endpoint:
+        desk.base_url = endpoint.base_url
+        since = f"{datetime.fromtimestamp(now - 3600, UTC):%Y-%m-%dT%H:%M:%S}"
+        call(desk, "load", "fills", "--since", since, "--wallet", ALICE, "--wallet", BOB)
+        assert landed(desk) == ids(rows[:2])
+        endpoint.requests.clear()
+        endpoint.put("OrderFilledEvent", [late := fill(9, now - 61, maker=BOB)])  # a block was reorganised
+        call(desk, "sync")
+        assert [request["maker_in"] for request in asked(endpoint) if "maker_in" in request] == [[ALICE, BOB]]
+    assert landed(desk) == ids([*rows[:2], late])
+    ends = {scope: until for scope, _, until, _ in windows(desk, "complete")}
+    assert ends.keys() == {f"wallet:{ALICE}", f"wallet:{BOB}"} and max(ends.values()) < now - 500
 
 
 def test_a_token_goes_on_as_a_token(desk: Desk) -> None:
