@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any
 from unittest import mock
 
-from loaders import cli, subgraph, warehouse
+from loaders import cli, execute, subgraph, warehouse
 from loaders.tests.conftest import PROJECT, Desk
 from loaders.warehouse import Warehouse
 
@@ -152,10 +152,10 @@ def child(words: list[str], env: dict[str, str], out: str, err: str, dies_after:
     os.environ.update(env)
     sys.argv = ["polyledger", *words]
     subgraph.FIRST_PAUSE = 0.01  # tries follow each other quickly
-    mock.patch.object(cli, "PATIENCE", patience).start()
+    mock.patch.object(execute, "PATIENCE", patience).start()
     if dies_after:
         Mortal.inserts_left = dies_after
-        mock.patch.object(cli, "Warehouse", Mortal).start()
+        mock.patch.object(execute, "Warehouse", Mortal).start()
     cli.main()
 
 
