@@ -1,6 +1,8 @@
 """`polyledger bench`: what is measured, in sections; shown, and kept in the project's history."""
 
 import json
+import signal
+import sys
 from typing import Annotated
 
 import typer
@@ -34,6 +36,8 @@ def bench(only: Only = None, quick: Quick = False, as_json: AsJson = False) -> N
         section: [one for one in ones if not only or section in only or one.name in only]
         for section, ones in SECTIONS.items()
     }
+    # Ended from outside, it ends the processes and removes the folders that it made, as with Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     found, told = machine(), Console(stderr=True, highlight=False, soft_wrap=True)
     figures: dict[str, list[Figure]] = {}
     for section, ones in chosen.items():

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Coroutine, Iterator
@@ -200,3 +202,13 @@ def test_only_some_of_it() -> None:
     done = bench("--only", "luck")
     assert done.returncode == 2 and "luck" in done.stderr
     assert all(one.name in done.stderr for one in MEASUREMENTS)
+
+
+def test_ended_from_outside_it_leaves_nothing_behind(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "loaders.cli", "bench", "--quick", "--only", "limit"]
+    with subprocess.Popen(words, cwd=PROJECT, env=os.environ | {"TMPDIR": str(tmp_path)}) as process:
+        while not list(tmp_path.glob("polyledger-bench-*/warehouse")) and process.poll() is None:
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=60) == 1
+    assert list(tmp_path.glob("polyledger-bench-*")) == []
