@@ -13,7 +13,7 @@
 
     What is a sum is summed for the whole array at once. Only what depends on a rounded value before it is folded, since
     a step of a fold costs the same for one position as for thousands. -#}
-{% macro replay(events, keep) -%}
+{% macro replay(events, keep, sums='') -%}
 {#- Cost that is gone, average price, P&L. The cost is that of all shares ever held, less what is gone. -#}
 {%- set next_state -%}
     state.1 + toInt128(intDiv(toInt256(added - state.1) * leaving, held)),
@@ -59,6 +59,7 @@ from (
             *,
             ordered.delta_shares as delta_shares,
             ordered.carries_cost as carries,
+            arrayMap(moment -> toDate({{ time_of_moment('moment') }}), ordered.moment) as event_days,
             arrayCumSumNonNegative(delta_shares) as held,
             arrayPushFront(arrayPopBack(held), toInt128(0)) as held_before,
             arrayMap((delta, shares) -> least(greatest(-delta, 0), shares), delta_shares, held_before) as leaving,
@@ -84,9 +85,9 @@ from (
             )) as unknown_amounts,
             {% if keep == 'days' %}
             arrayMap(
-                (now, next, is_carried, is_next_carried) -> toDate(now) != toDate(next) or is_carried or is_next_carried,
-                ordered.happened_at,
-                arrayPushBack(arrayPopFront(ordered.happened_at), ordered.happened_at[-1] + interval 1 day),
+                (now, next, is_carried, is_next_carried) -> now != next or is_carried or is_next_carried,
+                event_days,
+                arrayPushBack(arrayPopFront(event_days), event_days[-1] + 1),
                 carries,
                 arrayPushBack(arrayPopFront(carries), false)
             ) as is_kept
@@ -104,7 +105,8 @@ from (
                 wallet,
                 condition_id,
                 outcome_index,
-                {{ replay_events() }} as ordered
+                {{ sums }}
+                {{ ordered_events() }} as ordered
             from {{ events }}
             group by wallet, condition_id, outcome_index
         )
@@ -113,20 +115,67 @@ from (
 {%- endmacro %}
 
 
-{#- The events of a group as an array in the order of events: time, transaction, kind, log index where known, order.
-    Columns as in int_replay_events; the array's tuples bear their names. -#}
-{% macro replay_events() -%}
+{#- The events of a group as an array in the order of events. Columns as in int_replay_events; the array's tuples bear
+    their names. What an unknown outcome's fills add up to is no position: there is nothing to replay. -#}
+{% macro ordered_events() -%}
 cast(
-    arraySort(groupArray((
-        happened_at, transaction_hash, kind, coalesce(log_index, 4294967295), order_hash, source_id,
-        delta_shares, delta_usdc, added_cost, carries_cost,
+    arraySort(groupArrayIf((
+        moment, delta_shares, delta_usdc, added_cost, carries_cost,
         subgraph_shares, subgraph_price, at_average, is_amount_unknown
-    ))),
+    ), outcome_index != 255)),
     'Array(Tuple(
-        happened_at DateTime(\'UTC\'), transaction_hash FixedString(32), kind UInt8, log_index UInt32,
-        order_hash FixedString(32), source_id String,
-        delta_shares Int128, delta_usdc Int128, added_cost Int128, carries_cost Bool,
+        moment UInt128, delta_shares Int128, delta_usdc Int128, added_cost Int128, carries_cost Bool,
         subgraph_shares Int128, subgraph_price Int128, at_average Bool, is_amount_unknown Bool
     ))'
 )
+{%- endmacro %}
+
+
+{#- What both ledgers take from the lines of positions (columns as in int_position_lines): base units, and 10^-15 USDC for
+    costs. `costs` says whether there are lines of what the shares of a conversion had cost.
+
+    The subgraph takes a fill before fees, any leg of a set at half a dollar, and NO shares that are converted at what
+    they cost on average. A fill of no shares has no price: it would stop the subgraph, and is left out.
+    YES shares that a conversion brings have no cost of their own: it comes with a line of int_conversion_costs. -#}
+{% macro replay_events(lines, costs=true) -%}
+select
+    wallet,
+    condition_id,
+    outcome_index,
+    moment,
+    kind,
+    reinterpretAsInt128({{ lines }}.shares - fee_shares + leftover_shares + {{ lines }}.delta_shares) as delta_shares,
+    reinterpretAsInt128(fill_usdc + other_usdc - fee_usdc + leftover_usdc + {{ lines }}.delta_usdc) as delta_usdc,
+    carries_cost,
+    kind = 5 and {{ lines }}.shares > 0 as is_brought,
+    multiIf(
+        {% if costs %}kind = 7, {{ lines }}.added_cost,{% endif %}
+        is_brought, toInt128(0),
+        -delta_usdc * 1000000000
+    ) as added_cost,
+    multiIf(
+        kind in (6, 7), {{ lines }}.subgraph_shares,
+        is_brought, toInt128(0),
+        reinterpretAsInt128({{ lines }}.shares)
+    ) as subgraph_shares,
+    multiIf(
+        kind in (2, 3),
+        intDiv(abs(reinterpretAsInt128(fill_usdc)) * 1000000, greatest(abs(reinterpretAsInt128({{ lines }}.shares)), 1)),
+        kind in (1, 4),
+        toInt128(500000),
+        {{ lines }}.subgraph_price
+    ) as subgraph_price,
+    kind = 5 and {{ lines }}.shares < 0 as at_average,
+    is_amount_unknown,
+    abs(fill_usdc) as volume_usdc,
+    greatest(-fill_usdc - if(kind = 1, other_usdc, toDecimal128(0, 6)), toDecimal128(0, 6)) as paid_in_usdc,
+    fee_shares,
+    fee_usdc,
+    fee_value_usdc,
+    leftover_shares,
+    leftover_usdc,
+    minted_sets,
+    merged_sets,
+    match_problem
+from {{ lines }}
 {%- endmacro %}

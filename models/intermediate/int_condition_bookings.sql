@@ -1,43 +1,33 @@
 {{ config(order_by='condition_id') }}
 
-with events as (select * from {{ ref('int_position_events') }}),
-
-fills as (select * from {{ ref('int_fills') }}),
+with positions as (select * from {{ ref('int_positions') }}),
 
 wallet_conditions as (select * from {{ ref('int_wallet_conditions') }}),
 
 -- A redemption pays out what is there and is no part of the balance: which shares left is inferred.
 booked as (
     select
-        assumeNotNull(events.condition_id) as condition_id,
-        count() as event_rows,
-        countIf(outcome_index is null) as unplaced_rows,
-        sumIf(delta_shares, event_type != 'redemption' and outcome_index = 0) as shares_0,
-        sumIf(delta_shares, event_type != 'redemption' and outcome_index = 1) as shares_1,
-        sumIf(delta_usdc, event_type != 'redemption') as cash_usdc,
-        sumIf(delta_usdc, event_type = 'redemption') as redeemed_usdc,
-        min(happened_at) as first_at,
-        max(happened_at) as last_at
-    from events
-    where events.condition_id is not null
-    group by condition_id
-),
-
-charged as (
-    select
-        assumeNotNull(fills.condition_id) as condition_id,
-        count() as fill_count,
-        sumIf(fee_shares, outcome_index = 0) as fee_shares_0,
-        sumIf(fee_shares, outcome_index = 1) as fee_shares_1,
-        sum(fee_usdc) as fee_usdc,
-        countIf(fills.leftover_usdc > 0 or fills.leftover_shares > 0) as leftover_count,
-        sum(fills.leftover_usdc) as leftover_usdc,
-        sum(fills.leftover_shares) as leftover_shares,
-        countIf(not is_taker and match_type is null) as unmatched_fills,
-        countIf(is_match_whole = 0) as broken_matches,
-        countIf(is_taker and is_match_whole is null) as shared_matches
-    from fills
-    where fills.condition_id is not null
+        condition_id,
+        sum(positions.event_count) as event_rows,
+        sumIf(positions.event_count, outcome_index = 255) as unplaced_rows,
+        sumIf(positions.open_shares - positions.redeemed_shares, outcome_index = 0) as shares_0,
+        sumIf(positions.open_shares - positions.redeemed_shares, outcome_index = 1) as shares_1,
+        sum(positions.cash_usdc - positions.redeemed_usdc) as cash_usdc,
+        sum(positions.redeemed_usdc) as redeemed_usdc,
+        min(positions.first_at) as first_at,
+        max(positions.last_at) as last_at,
+        sum(positions.fill_count) as fill_count,
+        sumIf(positions.fee_shares, outcome_index = 0) as fee_shares_0,
+        sumIf(positions.fee_shares, outcome_index = 1) as fee_shares_1,
+        sum(positions.fee_usdc) as fee_usdc,
+        sum(positions.leftover_count) as leftover_count,
+        sum(positions.leftover_usdc) as leftover_usdc,
+        sum(positions.leftover_shares) as leftover_shares,
+        sum(positions.unmatched_fills) as unmatched_fills,
+        sum(positions.broken_matches) as broken_matches,
+        sum(positions.shared_matches) as shared_matches
+    from positions
+    where positions.event_count > 0 and condition_id != toFixedString('', 32)
     group by condition_id
 ),
 
@@ -50,15 +40,11 @@ settled as (
     group by condition_id
 ),
 
--- Where nothing was filled, nothing was charged: zero is known here.
 bookings as (
     select
-        booked.condition_id as condition_id,
-        booked.* except (condition_id),
-        charged.* except (condition_id),
+        booked.*,
         settled.settled_pnl_usdc as settled_pnl_usdc
     from booked
-    left join charged on booked.condition_id = charged.condition_id
     left join settled on booked.condition_id = settled.condition_id
 )
 

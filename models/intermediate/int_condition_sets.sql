@@ -6,9 +6,7 @@ merges as (select * from {{ ref('stg_goldsky__merges') }}),
 
 conversions as (select * from {{ ref('stg_goldsky__neg_risk_conversions') }}),
 
-matches as (select * from {{ ref('int_matches') }}),
-
-tokens as (select * from {{ ref('int_tokens') }}),
+positions as (select * from {{ ref('int_positions') }}),
 
 markets as (select * from {{ ref('int_markets') }}),
 
@@ -53,6 +51,18 @@ by_question as (
     where questions.question < converted.question_count
 ),
 
+-- What the exchange minted and merged is told by the rows of its takers.
+matched as (
+    select
+        condition_id,
+        sum(positions.minted_sets) as minted_sets,
+        sum(positions.merged_sets) as merged_sets
+    from positions
+    where condition_id != toFixedString('', 32)
+    group by condition_id
+    having minted_sets > 0 or merged_sets > 0
+),
+
 amounts as (
     select
         condition_id,
@@ -67,14 +77,12 @@ amounts as (
     from merged
     union all
     select
-        tokens.condition_id as condition_id,
+        condition_id,
         leg.1 as kind,
         leg.2 as amount
-    from matches
-    inner join tokens on matches.token_id = tokens.token_id
+    from matched
     array join
-        [('exchange mint', matches.minted_sets), ('exchange merge', matches.merged_sets)] as leg
-    where leg.2 > 0
+        [('exchange mint', minted_sets), ('exchange merge', merged_sets)] as leg
     union all
     select
         condition_id,

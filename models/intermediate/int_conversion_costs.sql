@@ -1,32 +1,20 @@
-{{ config(order_by='conversion_id') }}
+{{ config(order_by=['wallet', 'condition_id', 'outcome_index', 'moment']) }}
 
-with events as (select * from {{ ref('int_replay_events') }}),
+with no_events as (select * from {{ ref('int_no_events') }}),
 
 conversions as (select * from {{ ref('int_conversions') }}),
 
 -- NO shares never depend on YES shares. So the positions that conversions take from are replayed first, and what the
 -- shares had cost then is the cost of the YES shares that come for them.
-no_events as (
-    select *
-    from events
-    where
-        outcome_index = 1
-        and (wallet, condition_id) in (
-            select
-                wallet,
-                condition_id
-            from conversions
-            where outcome_index = 1
-        )
-),
-
 no_positions as (
     {{ replay('no_events', keep='conversions') }}
 ),
 
+-- All questions of a conversion are of one wallet and of one moment.
 taken as (
     select
-        ordered.source_id[place] as conversion_id,
+        wallet,
+        ordered.moment[place] as moment,
         sum(average) as avg_prices,
         sum(cost_before - cost_after) as cost_taken
     from no_positions
@@ -36,31 +24,39 @@ taken as (
         arrayPushFront(arrayPopBack(cost), toInt128(0)) as cost_before,
         cost as cost_after
     where ordered.at_average[place]
-    group by conversion_id
+    group by wallet, moment
 ),
 
-described as (
+brought as (
     select
-        conversion_id,
-        toInt128(any(no_count)) as no_count,
-        toInt128(any(question_count)) as question_count,
-        max(abs(reinterpretAsInt128(delta_shares))) as shares
+        *,
+        toInt128(no_count) as no_questions,
+        toInt128(question_count - no_count) as yes_questions,
+        reinterpretAsInt128(delta_shares) as subgraph_shares
     from conversions
-    group by conversion_id
+    where outcome_index = 0 and delta_shares != 0
 ),
 
 -- The cash that a conversion pays is taken off what the NO shares had cost. The subgraph reckons in average prices.
 costs as (
     select
-        conversion_id,
-        question_count - no_count as yes_count,
+        brought.wallet as wallet,
+        brought.condition_id as condition_id,
+        brought.outcome_index as outcome_index,
+        brought.moment as moment,
+        toUInt8(7) as kind,
+        brought.subgraph_shares as subgraph_shares,
         intDiv(
-            intDiv(avg_prices, no_count) * no_count - 1000000 * (no_count - 1), greatest(yes_count, 1)
-        ) as subgraph_yes_price,
-        intDiv(cost_taken - (no_count - 1) * shares * 1000000000, greatest(yes_count, 1)) as yes_cost
-    from taken
-    inner join described on taken.conversion_id = described.conversion_id
-    where yes_count > 0
+            intDiv(taken.avg_prices, no_questions) * no_questions - 1000000 * (no_questions - 1), yes_questions
+        ) as subgraph_price,
+        intDiv(
+            taken.cost_taken - (no_questions - 1) * brought.subgraph_shares * 1000000000, yes_questions
+        ) as added_cost
+    from brought
+    inner join taken
+        on
+            brought.wallet = taken.wallet
+            and brought.moment = taken.moment
 )
 
 select * from costs

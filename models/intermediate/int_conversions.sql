@@ -56,6 +56,9 @@ legs as (
         priced.transaction_hash as transaction_hash,
         priced.log_index as log_index,
         priced.happened_at as happened_at,
+        {{ event_moment(
+            'priced.happened_at', 'priced.transaction_hash', 5, log_tail('priced.log_index', 'priced.conversion_id')
+        ) }} as moment,
         priced.wallet as wallet,
         priced.question as question,
         neg_risk_questions.condition_id as condition_id,

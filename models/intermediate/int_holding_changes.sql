@@ -1,4 +1,13 @@
 {{ config(materialized='view') }}
+{%- set no_charges %}
+        toDecimal128(0, 6) as fee_shares,
+        toDecimal128(0, 6) as fee_usdc,
+        toDecimal128(0, 6) as leftover_shares,
+        toDecimal128(0, 6) as leftover_usdc,
+        toDecimal128(0, 6) as minted_sets,
+        toDecimal128(0, 6) as merged_sets,
+        '' as match_problem
+{%- endset %}
 
 with fills as (select * from {{ ref('int_fills') }}),
 
@@ -27,6 +36,19 @@ changes as (
         usdc as volume_usdc,
         fee_value_usdc,
         if(is_buy, usdc, toDecimal128(0, 6)) as paid_in_usdc,
+        fee_shares,
+        fee_usdc,
+        leftover_shares,
+        leftover_usdc,
+        minted_sets,
+        merged_sets,
+        multiIf(
+            not is_taker and match_type is null, 'no taker',
+            not is_taker, '',
+            is_match_whole is null, 'shared',
+            not is_match_whole, 'broken',
+            ''
+        ) as match_problem,
         false as carries_cost
     from fills
     union all
@@ -49,6 +71,7 @@ changes as (
         toDecimal128(0, 6) as volume_usdc,
         toDecimal128(0, 6) as fee_value_usdc,
         greatest(-delta_usdc, toDecimal128(0, 6)) as paid_in_usdc,
+        {{- no_charges }},
         false as carries_cost
     from set_events
     union all
@@ -71,6 +94,7 @@ changes as (
         toDecimal128(0, 6) as volume_usdc,
         toDecimal128(0, 6) as fee_value_usdc,
         toDecimal128(0, 6) as paid_in_usdc,
+        {{- no_charges }},
         no_count < question_count as carries_cost
     from conversions
 )

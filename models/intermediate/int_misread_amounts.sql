@@ -1,6 +1,8 @@
 {{ config(materialized='view') }}
 
-with events as (select * from {{ ref('int_position_events') }}),
+with entries as (select * from {{ ref('int_entries') }}),
+
+redemptions as (select * from {{ ref('int_redemptions') }}),
 
 fills as (select * from {{ ref('int_fills') }}),
 
@@ -12,61 +14,49 @@ tokens as (select * from {{ ref('int_tokens') }}),
 copies as (
     select
         landed.wallet as wallet,
-        landed.given_asset_id = 0 as is_buy,
-        if(is_buy, landed.received_asset_id, landed.given_asset_id) as token_id,
-        if(is_buy, landed.received_amount, -landed.given_amount) as shares,
-        if(is_buy, -landed.given_amount, landed.received_amount) as usdc
+        if(landed.given_asset_id = 0, landed.received_asset_id, landed.given_asset_id) as token_id,
+        sum(if(landed.given_asset_id = 0, landed.received_amount, -landed.given_amount)) as shares,
+        sum(if(landed.given_asset_id = 0, -landed.given_amount, landed.received_amount)) as usdc
     from landed
-    union all
-    select
-        fills.wallet as wallet,
-        fills.is_buy as is_buy,
-        fills.token_id as token_id,
-        if(fills.is_buy, -fills.shares, fills.shares) as shares,
-        if(fills.is_buy, fills.usdc, -fills.usdc) as usdc
-    from fills
-),
-
-extra as (
-    select
-        wallet,
-        token_id,
-        sum(copies.shares) as shares,
-        sum(copies.usdc) as usdc
-    from copies
     group by wallet, token_id
-    having shares != 0 or usdc != 0
 ),
 
 amounts as (
     select
         'copy' as kind,
-        extra.wallet as wallet,
+        copies.wallet as wallet,
         tokens.condition_id as condition_id,
         tokens.outcome_index as outcome_index,
-        extra.shares as shares,
-        extra.usdc as usdc
-    from extra
-    inner join tokens on extra.token_id = tokens.token_id
+        copies.shares as shares,
+        copies.usdc as usdc
+    from copies
+    inner join tokens on copies.token_id = tokens.token_id
     union all
     select
-        'fee' as kind,
+        mistake.1 as kind,
         wallet,
-        condition_id,
-        outcome_index,
-        fee_shares as shares,
-        fee_usdc as usdc
-    from fills
-    union all
-    select
-        'taker row' as kind,
-        wallet,
-        condition_id,
-        outcome_index,
-        delta_shares as shares,
-        delta_usdc as usdc
-    from fills
-    where is_taker
+        nullIf(entries.condition_id, toFixedString('', 32)) as condition_id,
+        nullIf(entries.outcome_index, 255) as outcome_index,
+        mistake.2 as shares,
+        mistake.3 as usdc
+    from entries
+    array join
+        arrayFilter(m -> m.2 != 0 or m.3 != 0, if(
+            entries.kind in (2, 3),
+            [
+                ('copy', -entries.shares, -fill_usdc),
+                ('fee', fee_shares, fee_usdc),
+                (
+                    if(entries.kind = 3, 'taker row', ''),
+                    entries.shares - fee_shares + leftover_shares,
+                    fill_usdc - fee_usdc + leftover_usdc
+                ),
+                (
+                    'fill', entries.shares - fee_shares + leftover_shares, fill_usdc - fee_usdc + leftover_usdc
+                )
+            ],
+            [('set or conversion', entries.shares, other_usdc)]
+        )) as mistake
     union all
     select
         'other side' as kind,
@@ -79,13 +69,13 @@ amounts as (
     where not is_taker and counterparty is not null
     union all
     select
-        if(event_type in ('fill', 'redemption'), event_type, 'set or conversion') as kind,
+        'redemption' as kind,
         wallet,
-        condition_id,
-        outcome_index,
+        toNullable(condition_id) as condition_id,
+        toNullable(outcome_index) as outcome_index,
         delta_shares as shares,
         delta_usdc as usdc
-    from events
+    from redemptions
 ),
 
 misread as (

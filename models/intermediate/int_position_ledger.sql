@@ -1,6 +1,8 @@
 {{ config(materialized='view') }}
 
-with events as (select * from {{ ref('int_ledger_events') }}),
+with events as (select * from {{ ref('int_replay_events') }}),
+
+names as (select * from {{ ref('int_event_names') }}),
 
 conditions as (select * from {{ ref('int_conditions') }}),
 
@@ -14,12 +16,11 @@ steps as (
         condition_id,
         outcome_index,
         place,
-        tupleElement(event, 'happened_at') as happened_at,
-        tupleElement(event, 'transaction_hash') as transaction_hash,
-        tupleElement(event, 'kind') as kind,
-        tupleElement(event, 'log_index') as log_index,
-        tupleElement(event, 'order_hash') as order_hash,
-        tupleElement(event, 'source_id') as source_id,
+        tupleElement(event, 'moment') as moment,
+        {{ time_of_moment('moment') }} as happened_at,
+        {{ kind_of_moment('moment') }} as kind,
+        -- What a conversion carried stands on a line of its own, before the shares that it is the cost of.
+        kind = 5 and event.delta_shares = 0 and event.subgraph_shares != 0 as is_carried_line,
         tupleElement(event, 'delta_shares') as delta_shares,
         tupleElement(event, 'delta_usdc') as delta_usdc,
         held_now as held,
@@ -63,6 +64,22 @@ running as (
     )
 ),
 
+-- An event may be landed more than once.
+named as (
+    select
+        running.*,
+        names.transaction_hash as transaction_hash,
+        names.log_index as log_index,
+        names.order_hash as order_hash,
+        names.source_id as source_id
+    from running
+    left any join names
+        on
+            running.wallet = names.wallet
+            and running.moment = names.moment
+    where not is_carried_line
+),
+
 ledger as (
     select
         wallet,
@@ -79,8 +96,8 @@ ledger as (
         log_index,
         order_hash,
         source_id,
-        {{ from_base_units('running.delta_shares') }} as delta_shares,
-        {{ from_base_units('running.delta_usdc') }} as delta_usdc,
+        {{ from_base_units('named.delta_shares') }} as delta_shares,
+        {{ from_base_units('named.delta_usdc') }} as delta_usdc,
         open_shares,
         cash_usdc,
         {{ from_base_units('held') }} as held_shares,
@@ -91,7 +108,7 @@ ledger as (
         {{ from_base_units('subgraph_avg_price') }} as subgraph_avg_price_usdc,
         {{ from_base_units('subgraph_pnl') }} as subgraph_realized_pnl_usdc,
         if(is_resolved, cash_usdc + settlement_usdc, null) as settled_pnl_usdc
-    from running
+    from named
 )
 
 select * from ledger

@@ -7,7 +7,7 @@ conditions as (select * from {{ ref('int_conditions') }}),
 prices as (select * from {{ ref('int_token_prices') }}),
 
 -- A resolved token is worth its payout, any other what it was last traded at.
-priced as (
+valued as (
     select
         positions.wallet as wallet,
         positions.condition_id as condition_id,
@@ -15,22 +15,21 @@ priced as (
         toBool(coalesce(conditions.is_resolved, false)) as is_resolved,
         shares,
         cost_usdc,
-        {{ settle(
+        {{ held_value(
             'shares',
+            'is_resolved',
             'conditions.payout_numerators[positions.outcome_index + 1]',
             'conditions.payout_denominator',
-        ) }} as payout_usdc,
-        {{ settle(
-            'shares',
-            'reinterpretAsInt128(coalesce(prices.last_usdc, 0))',
-            'reinterpretAsInt128(coalesce(prices.last_shares, 0))',
-        ) }} as market_usdc,
+            'coalesce(prices.last_shares, toDecimal128(0, 6))',
+            'coalesce(prices.last_usdc, toDecimal128(0, 6))',
+        ) }} as value_usdc,
         multiIf(
             shares = 0, 'nothing held',
             is_resolved, 'payout',
             prices.last_shares is not null, 'last trade',
             'never traded'
         ) as value_basis,
+        value_usdc - cost_usdc as unrealized_pnl_usdc,
         realized_pnl_usdc,
         realized_by_day,
         unmatched_shares,
@@ -45,19 +44,7 @@ priced as (
         on
             positions.condition_id = prices.condition_id
             and positions.outcome_index = prices.outcome_index
-),
-
-valued as (
-    select
-        * except (payout_usdc, market_usdc),
-        multiIf(
-            value_basis = 'nothing held', toNullable(toDecimal128(0, 6)),
-            value_basis = 'payout', payout_usdc,
-            value_basis = 'last trade', market_usdc,
-            null
-        ) as value_usdc,
-        value_usdc - cost_usdc as unrealized_pnl_usdc
-    from priced
+    where positions.outcome_index != 255
 )
 
 select * from valued

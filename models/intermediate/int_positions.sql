@@ -1,16 +1,50 @@
-{{ config(order_by=['wallet', 'condition_id', 'outcome_index']) }}
+{{ config(
+    order_by=['wallet', 'condition_id', 'outcome_index'],
+    query_settings={'optimize_aggregation_in_order': 1},
+) }}
+{#- Summed in the same pass. A redemption of nothing is no event, and what conversions carry (kind 7) is part of one. -#}
+{%- set sums %}
+                countIf(is_event) as event_count,
+                countIf(kind in (2, 3)) as fill_count,
+                minIf(moment, is_event) as first_moment,
+                maxIf(moment, is_event) as last_moment,
+                sum(events.volume_usdc) as volume_usdc,
+                sum(fee_value_usdc) as fees_usdc,
+                sum(events.paid_in_usdc) as paid_in_usdc,
+                sum(delta_shares) as open,
+                sum(delta_usdc) as cash,
+                sumIf(delta_shares, kind = 6) as redeemed_shares,
+                sumIf(delta_usdc, kind = 6) as redeemed,
+                sum(events.fee_shares) as fee_shares,
+                sum(events.fee_usdc) as fee_usdc,
+                countIf(events.leftover_shares > 0 or events.leftover_usdc > 0) as leftover_count,
+                sum(events.leftover_shares) as leftover_shares,
+                sum(events.leftover_usdc) as leftover_usdc,
+                sum(events.minted_sets) as minted_sets,
+                sum(events.merged_sets) as merged_sets,
+                countIf(match_problem = 'no taker') as unmatched_fills,
+                countIf(match_problem = 'broken') as broken_matches,
+                countIf(match_problem = 'shared') as shared_matches,
+{%- endset %}
 
-with events as (select * from {{ ref('int_ledger_events') }}),
+with replay_events as (select * from {{ ref('int_replay_events') }}),
+
+events as (
+    select
+        *,
+        kind < 6 or (kind = 6 and (delta_shares != 0 or delta_usdc != 0)) as is_event
+    from replay_events
+),
 
 positions as (
-    {{ replay('events', keep='days') }}
+    {{ replay('events', keep='days', sums=sums) }}
 ),
 
 -- Rounded so far, then told apart by day: the days add up to the whole.
 booked as (
     select
         *,
-        arrayMap(place -> toDate(ordered.happened_at[place]), places) as kept_days,
+        arrayMap(place -> event_days[place], places) as kept_days,
         arrayFilter(
             (i, day, next_day) -> day != next_day,
             arrayEnumerate(places),
@@ -35,6 +69,27 @@ readable as (
         wallet,
         condition_id,
         outcome_index,
+        event_count,
+        fill_count,
+        {{ time_of_moment('first_moment') }} as first_at,
+        {{ time_of_moment('last_moment') }} as last_at,
+        volume_usdc,
+        fees_usdc,
+        paid_in_usdc,
+        {{ from_base_units('open') }} as open_shares,
+        {{ from_base_units('cash') }} as cash_usdc,
+        {{ from_base_units('redeemed_shares') }} as redeemed_shares,
+        {{ from_base_units('redeemed') }} as redeemed_usdc,
+        fee_shares,
+        fee_usdc,
+        leftover_count,
+        leftover_shares,
+        leftover_usdc,
+        minted_sets,
+        merged_sets,
+        unmatched_fills,
+        broken_matches,
+        shared_matches,
         {{ from_base_units('held[-1]') }} as shares,
         {{ from_billionths('cost[-1]') }} as cost_usdc,
         {{ from_billionths('realized[-1]') }} as realized_pnl_usdc,

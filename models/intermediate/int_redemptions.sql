@@ -1,15 +1,18 @@
-{{ config(order_by=['wallet', 'condition_id', 'happened_at']) }}
+{{ config(order_by=['wallet', 'condition_id', 'outcome_index', 'moment']) }}
 
 with landed as (select * from {{ ref('stg_goldsky__redemptions') }}),
 
-changes as (select * from {{ ref('int_holding_changes') }}),
+entries as (select * from {{ ref('int_entries') }}),
 
 conditions as (select * from {{ ref('int_conditions') }}),
 
 markets as (select * from {{ ref('int_markets') }}),
 
 redemptions as (
-    select * from landed
+    select
+        *,
+        {{ event_moment('happened_at', 'transaction_hash', 6, log_tail('log_index', 'redemption_id')) }} as moment
+    from landed
     where condition_id in (select condition_id from markets)
     order by redemption_id asc, loaded_at desc
     limit 1 by redemption_id
@@ -18,9 +21,7 @@ redemptions as (
 redeemed_outcomes as (
     select
         redemption_id,
-        transaction_hash,
-        log_index,
-        happened_at,
+        moment,
         wallet,
         condition_id,
         outcome_index
@@ -34,15 +35,11 @@ time_line as (
         wallet,
         condition_id,
         outcome_index,
-        happened_at,
-        transaction_hash,
-        kind,
-        log_index,
-        order_hash,
+        moment,
         '' as redemption_id,
-        delta_shares,
+        shares - fee_shares + leftover_shares as delta_shares,
         false as is_redemption
-    from changes
+    from entries
     where (wallet, condition_id) in (
         select
             wallet,
@@ -54,11 +51,7 @@ time_line as (
         wallet,
         condition_id,
         outcome_index,
-        happened_at,
-        transaction_hash,
-        6 as kind,
-        log_index,
-        toFixedString('', 32) as order_hash,
+        moment,
         redemption_id,
         toDecimal128(0, 6) as delta_shares,
         true as is_redemption
@@ -70,7 +63,7 @@ accumulated as (
         *,
         sum(delta_shares) over (
             partition by wallet, condition_id, outcome_index
-            order by happened_at, transaction_hash, kind, log_index, order_hash
+            order by moment
             rows between unbounded preceding and current row
         ) as ever_acquired_shares
     from time_line
@@ -84,7 +77,7 @@ held as (
         greatest(
             ever_acquired_shares - lagInFrame(ever_acquired_shares, 1, toDecimal128(0, 6)) over (
                 partition by wallet, condition_id, outcome_index
-                order by happened_at, transaction_hash, log_index, redemption_id
+                order by moment, redemption_id
                 rows between unbounded preceding and current row
             ),
             toDecimal128(0, 6)
@@ -109,6 +102,7 @@ known as (
         redemptions.transaction_hash as transaction_hash,
         redemptions.log_index as log_index,
         redemptions.happened_at as happened_at,
+        redemptions.moment as moment,
         redemptions.wallet as wallet,
         redemptions.condition_id as condition_id,
         toInt256(reinterpretAsInt128(redemptions.payout_usdc)) as payout,
@@ -116,11 +110,16 @@ known as (
         held_by_redemption.held_1 as held_1,
         has(redemptions.index_sets, toUInt256(1)) as is_redeemed_0,
         has(redemptions.index_sets, toUInt256(2)) as is_redeemed_1,
+        markets.is_neg_risk as is_neg_risk,
+        coalesce(conditions.payout_denominator, 0) > 0 as is_paid,
         greatest(toInt256(conditions.payout_denominator), toInt256(1)) as denominator,
-        if(is_redeemed_0, toInt256(conditions.payout_numerators[1]), toInt256(0)) as numerator_0,
-        if(is_redeemed_1, toInt256(conditions.payout_numerators[2]), toInt256(0)) as numerator_1
+        toInt256(conditions.payout_numerators[1]) as paid_0,
+        toInt256(conditions.payout_numerators[2]) as paid_1,
+        if(is_redeemed_0, paid_0, toInt256(0)) as numerator_0,
+        if(is_redeemed_1, paid_1, toInt256(0)) as numerator_1
     from redemptions
     left join held_by_redemption on redemptions.redemption_id = held_by_redemption.redemption_id
+    inner join markets on redemptions.condition_id = markets.condition_id
     left join conditions on redemptions.condition_id = conditions.condition_id
 ),
 
@@ -145,6 +144,8 @@ inferred as (
     from known
 ),
 
+-- The subgraph sells all that it has of either outcome, whatever was redeemed; at the neg-risk adapter the amounts
+-- asked for, of which the payout tells the winners only. Before it knows a payout it does nothing.
 legs as (
     select
         redemption_id,
@@ -154,10 +155,21 @@ legs as (
         wallet,
         condition_id,
         leg.1 as outcome_index,
+        moment,
+        toUInt8(6) as kind,
         reinterpret(toInt128(-leg.2), 'Decimal(38, 6)') as delta_shares,
-        reinterpret(toInt128(leg.3), 'Decimal(38, 6)') as delta_usdc
+        reinterpret(toInt128(leg.3), 'Decimal(38, 6)') as delta_usdc,
+        multiIf(
+            not is_paid, toInt128(0),
+            is_neg_risk and leg.4 > 0, toInt128(-leg.2),
+            -toInt128('10000000000000000000000000000000000000')
+        ) as subgraph_shares,
+        if(is_paid, toInt128(intDiv(leg.4 * 1000000, denominator)), toInt128(0)) as subgraph_price,
+        toBool(is_paid and is_neg_risk and leg.4 != denominator) as is_amount_unknown
     from inferred
-    array join [(toUInt8(0), left_0, cash_0), (toUInt8(1), left_1, cash_1)] as leg
+    array join [
+        (toUInt8(0), left_0, cash_0, paid_0), (toUInt8(1), left_1, cash_1, paid_1)
+    ] as leg
 )
 
 select * from legs

@@ -1,4 +1,4 @@
-{{ config(order_by=['wallet', 'condition_id', 'happened_at']) }}
+{{ config(materialized='view') }}
 
 with splits as (select * from {{ ref('stg_goldsky__splits') }}),
 

@@ -1,6 +1,6 @@
 {{ config(order_by=['wallet', 'condition_id', 'outcome_index']) }}
 
-with events as (select * from {{ ref('int_ledger_events') }}),
+with events as (select * from {{ ref('int_replay_events') }}),
 
 wallets as (select * from {{ ref('int_reconciled_wallets') }}),
 
@@ -14,9 +14,9 @@ crowded_seconds as (
         wallet,
         condition_id,
         outcome_index,
-        happened_at
+        {{ time_of_moment('moment') }} as happened_at
     from events
-    where wallet in (select wallet from wallets)
+    where kind != 7 and wallet in (select wallet from wallets)
     group by wallet, condition_id, outcome_index, happened_at
     having count() > 1
 ),

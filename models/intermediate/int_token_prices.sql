@@ -1,16 +1,16 @@
 {{ config(order_by=['condition_id', 'outcome_index']) }}
 
-with fills as (select * from {{ ref('int_fills') }}),
+with entries as (select * from {{ ref('int_entries') }}),
 
 -- As two amounts, because their quotient has no end.
 last_fills as (
     select
-        assumeNotNull(condition_id) as condition_id,
-        assumeNotNull(outcome_index) as outcome_index,
-        argMax((shares, usdc), (filled_at, transaction_hash, is_taker, order_hash)) as last_fill,
-        max(filled_at) as traded_at
-    from fills
-    where fills.condition_id is not null and fills.outcome_index is not null and shares > 0
+        condition_id,
+        outcome_index,
+        argMax((abs(shares), abs(fill_usdc)), moment) as last_fill,
+        {{ time_of_moment('max(moment)') }} as traded_at
+    from entries
+    where kind in (2, 3) and outcome_index != 255 and entries.shares != 0
     group by condition_id, outcome_index
 ),
 

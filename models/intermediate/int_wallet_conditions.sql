@@ -1,77 +1,101 @@
-{{ config(order_by='wallet') }}
+{{ config(materialized='view') }}
 
-with events as (select * from {{ ref('int_position_events') }}),
+with positions as (select * from {{ ref('int_positions') }}),
 
 conditions as (select * from {{ ref('int_conditions') }}),
 
-position_values as (select * from {{ ref('int_position_values') }}),
+token_prices as (select * from {{ ref('int_token_prices') }}),
 
 holdings as (
     select
         wallet,
-        condition_id,
-        countIf(event_type = 'fill') as fill_count,
-        sum(volume_usdc) as volume_usdc,
-        sum(fee_value_usdc) as fees_usdc,
-        sum(paid_in_usdc) as paid_in_usdc,
-        sum(delta_usdc) as cash_usdc,
-        toBool(countIf(outcome_index is null) > 0) as has_unknown_outcome,
-        sumIf(delta_shares, outcome_index = 0) as open_shares_0,
-        sumIf(delta_shares, outcome_index = 1) as open_shares_1,
-        min(happened_at) as first_at,
-        max(happened_at) as last_at
-    from events
-    group by wallet, condition_id
+        positions.condition_id as condition_key,
+        sum(positions.fill_count) as fill_count,
+        sum(positions.volume_usdc) as volume_usdc,
+        sum(positions.fees_usdc) as fees_usdc,
+        sum(positions.paid_in_usdc) as paid_in_usdc,
+        sum(positions.cash_usdc) as cash_usdc,
+        countIf(outcome_index != 255) > 0 as is_placed,
+        toBool(countIf(outcome_index = 255) > 0) as has_unknown_outcome,
+        sumIf(open_shares, outcome_index = 0) as open_shares_0,
+        sumIf(open_shares, outcome_index = 1) as open_shares_1,
+        sumIf(shares, outcome_index = 0) as shares_0,
+        sumIf(shares, outcome_index = 1) as shares_1,
+        min(positions.first_at) as first_at,
+        max(positions.last_at) as last_at,
+        sum(positions.realized_pnl_usdc) as realized_usdc,
+        sum(positions.cost_usdc) as total_cost_usdc,
+        sum(positions.unmatched_shares) as total_unmatched_shares,
+        sum(positions.subgraph_realized_pnl) as subgraph_realized_pnl
+    from positions
+    where event_count > 0
+    group by wallet, condition_key
 ),
 
--- Where the value of any leg is not known, that of the whole is not.
-ledgers as (
+prices as (
     select
-        wallet,
         condition_id,
-        sum(position_values.realized_pnl_usdc) as realized_pnl_usdc,
-        sum(position_values.cost_usdc) as cost_usdc,
-        if(
-            countIf(position_values.unrealized_pnl_usdc is null) > 0, null, sum(position_values.unrealized_pnl_usdc)
-        ) as unrealized_pnl_usdc,
-        sum(position_values.unmatched_shares) as unmatched_shares,
-        sum(position_values.subgraph_realized_pnl) as subgraph_realized_pnl
-    from position_values
-    group by wallet, condition_id
+        maxIf(last_shares, outcome_index = 0) as last_shares_0,
+        maxIf(last_usdc, outcome_index = 0) as last_usdc_0,
+        maxIf(last_shares, outcome_index = 1) as last_shares_1,
+        maxIf(last_usdc, outcome_index = 1) as last_usdc_1
+    from token_prices
+    group by condition_id
+),
+
+known as (
+    select
+        conditions.condition_id as condition_id,
+        conditions.is_resolved as is_resolved,
+        conditions.payout_numerators[1] as numerator_0,
+        conditions.payout_numerators[2] as numerator_1,
+        conditions.payout_denominator as denominator,
+        coalesce(prices.last_shares_0, toDecimal128(0, 6)) as last_shares_0,
+        coalesce(prices.last_usdc_0, toDecimal128(0, 6)) as last_usdc_0,
+        coalesce(prices.last_shares_1, toDecimal128(0, 6)) as last_shares_1,
+        coalesce(prices.last_usdc_1, toDecimal128(0, 6)) as last_usdc_1
+    from conditions
+    left join prices on conditions.condition_id = prices.condition_id
 ),
 
 -- A condition without a payout is unresolved, not worthless. Shares are paid like on chain: each outcome by itself,
--- rounded toward zero.
-settled as (
-    select
-        holdings.*,
-        toBool(coalesce(conditions.is_resolved, false)) as is_resolved,
-        if(
-            is_resolved,
-            {{ settle('open_shares_0', 'conditions.payout_numerators[1]', 'conditions.payout_denominator') }}
-            + {{ settle('open_shares_1', 'conditions.payout_numerators[2]', 'conditions.payout_denominator') }},
-            null
-        ) as settlement_usdc,
-        holdings.cash_usdc + settlement_usdc as settled_pnl_usdc
-    from holdings
-    left join conditions on holdings.condition_id = conditions.condition_id
-),
-
+-- rounded toward zero. Where the value of any leg is not known, that of the whole is not.
 wallet_conditions as (
     select
-        settled.* except (wallet, condition_id),
-        settled.wallet as wallet,
-        settled.condition_id as condition_id,
-        ledgers.realized_pnl_usdc as realized_pnl_usdc,
-        ledgers.cost_usdc as cost_usdc,
-        ledgers.unrealized_pnl_usdc as unrealized_pnl_usdc,
-        ledgers.unmatched_shares as unmatched_shares,
-        {{ from_base_units('ledgers.subgraph_realized_pnl') }} as subgraph_realized_pnl_usdc
-    from settled
-    left join ledgers
-        on
-            settled.wallet = ledgers.wallet
-            and settled.condition_id = ledgers.condition_id
+        holdings.wallet as wallet,
+        nullIf(holdings.condition_key, toFixedString('', 32)) as condition_id,
+        fill_count,
+        volume_usdc,
+        fees_usdc,
+        paid_in_usdc,
+        cash_usdc,
+        has_unknown_outcome,
+        open_shares_0,
+        open_shares_1,
+        first_at,
+        last_at,
+        toBool(coalesce(known.is_resolved, false)) as is_resolved,
+        if(
+            is_resolved,
+            {{ settle('open_shares_0', 'known.numerator_0', 'known.denominator') }}
+            + {{ settle('open_shares_1', 'known.numerator_1', 'known.denominator') }},
+            null
+        ) as settlement_usdc,
+        cash_usdc + settlement_usdc as settled_pnl_usdc,
+        if(is_placed, toNullable(realized_usdc), null) as realized_pnl_usdc,
+        if(is_placed, toNullable(total_cost_usdc), null) as cost_usdc,
+        {{ held_value(
+            'shares_0', 'is_resolved', 'known.numerator_0', 'known.denominator', 'known.last_shares_0', 'known.last_usdc_0'
+        ) }}
+        + {{ held_value(
+            'shares_1', 'is_resolved', 'known.numerator_1', 'known.denominator', 'known.last_shares_1', 'known.last_usdc_1'
+        ) }} - cost_usdc as unrealized_pnl_usdc,
+        if(is_placed, toNullable(total_unmatched_shares), null) as unmatched_shares,
+        if(
+            is_placed, toNullable({{ from_base_units('subgraph_realized_pnl') }}), null
+        ) as subgraph_realized_pnl_usdc
+    from holdings
+    left join known on holdings.condition_key = known.condition_id
 )
 
 select * from wallet_conditions

@@ -1,6 +1,6 @@
 {{ config(order_by=['`window`', 'wallet']) }}
 
-with changes as (select * from {{ ref('int_holding_changes') }}),
+with entries as (select * from {{ ref('int_entries') }}),
 
 wallet_days as (select * from {{ ref('int_wallet_days') }}),
 
@@ -10,17 +10,17 @@ windows as (select * from {{ ref('int_windows') }}),
 counted as (
     select
         wallet,
-        toDate(happened_at) as day,
-        event_type = 'fill' as is_fill,
-        condition_id,
-        volume_usdc,
-        paid_in_usdc,
+        toDate({{ time_of_moment('moment') }}) as day,
+        kind != 1 as is_fill,
+        nullIf(entries.condition_id, toFixedString('', 32)) as condition_id,
+        abs(fill_usdc) as volume_usdc,
+        greatest(-fill_usdc - other_usdc, toDecimal128(0, 6)) as paid_in_usdc,
         false as is_booked,
         toDecimal128(0, 6) as pnl_usdc,
         0 as markets_resolved,
         0 as markets_won
-    from changes
-    where changes.event_type in ('fill', 'split')
+    from entries
+    where kind in (1, 2, 3)
     union all
     select
         wallet,

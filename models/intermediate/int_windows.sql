@@ -1,11 +1,12 @@
 {{ config(materialized='view') }}
 
-with fills as (select * from {{ ref('int_fills') }}),
+with entries as (select * from {{ ref('int_entries') }}),
 
 -- Without a fill there is no day to end on, and no window.
 ends as (
-    select toDate(max(filled_at)) as last_day
-    from fills
+    select toDate({{ time_of_moment('max(moment)') }}) as last_day
+    from entries
+    where kind in (2, 3)
     having count() > 0
 ),
 

@@ -1,4 +1,4 @@
-{{ config(order_by=['wallet', 'condition_id']) }}
+{{ config(materialized='view') }}
 
 with wallet_conditions as (select * from {{ ref('int_wallet_conditions') }}),
 
