@@ -22,17 +22,25 @@
 {%- endset -%}
 select
     *,
-    arrayMap((place, kept) -> added_so_far[place] - kept.1, places, folded.4) as cost,
+    folded.4.1 as cost_gone,
+    arrayMap(
+        (added, gone) -> added - gone, arrayFilter((added, is_it) -> is_it, added_so_far, is_kept), cost_gone
+    ) as cost,
     -- What conversions took along was not booked.
     arrayCumSum(arrayMap(
-        (place, kept, before) -> if(carries[place], kept.1 - before.1, toInt128(0)),
-        places, folded.4, arrayPushFront(arrayPopBack(folded.4), (toInt128(0), toInt128(0), toInt128(0)))
+        (is_it, now, before) -> if(is_it, now - before, toInt128(0)),
+        arrayFilter((carries_it, is_it) -> is_it, carries, is_kept),
+        cost_gone,
+        arrayPushFront(arrayPopBack(cost_gone), toInt128(0))
     )) as carried,
     arrayMap(
-        (place, kept, unbooked) -> proceeds_so_far[place] - kept.1 + unbooked, places, folded.4, carried
+        (proceeds, gone, unbooked) -> proceeds - gone + unbooked,
+        arrayFilter((proceeds, is_it) -> is_it, proceeds_so_far, is_kept),
+        cost_gone,
+        carried
     ) as realized,
-    arrayMap(kept -> kept.2, folded.4) as avg_price,
-    arrayMap(kept -> kept.3, folded.4) as pnl
+    folded.4.2 as avg_price,
+    folded.4.3 as pnl
 from (
     select
         *,
@@ -116,13 +124,13 @@ from (
 
 
 {#- The events of a group as an array in the order of events. Columns as in int_replay_events; the array's tuples bear
-    their names. What an unknown outcome's fills add up to is no position: there is nothing to replay. -#}
+    their names. -#}
 {% macro ordered_events() -%}
 cast(
-    arraySort(groupArrayIf((
+    arraySort(groupArray((
         moment, delta_shares, delta_usdc, added_cost, carries_cost,
         subgraph_shares, subgraph_price, at_average, is_amount_unknown
-    ), outcome_index != 255)),
+    ))),
     'Array(Tuple(
         moment UInt128, delta_shares Int128, delta_usdc Int128, added_cost Int128, carries_cost Bool,
         subgraph_shares Int128, subgraph_price Int128, at_average Bool, is_amount_unknown Bool

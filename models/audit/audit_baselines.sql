@@ -14,9 +14,16 @@ reach as (
     group by wallet
 ),
 
+-- What mistakes would have given is worked out only for wallets that are here.
+landed as (
+    select distinct wallet
+    from figures
+    where landed_fill_count > 0
+),
+
 mistaken as (
     select
-        wallet,
+        mistakes.wallet as wallet,
         settled_pnl_usdc,
         [
             ('wrong sign', wrong_sign_usdc),
@@ -28,6 +35,7 @@ mistaken as (
             ('taker rows dropped', taker_rows_dropped_usdc)
         ] as made
     from mistakes
+    inner join landed on mistakes.wallet = landed.wallet
 ),
 
 measured as (

@@ -6,7 +6,7 @@ merges as (select * from {{ ref('stg_goldsky__merges') }}),
 
 conversions as (select * from {{ ref('stg_goldsky__neg_risk_conversions') }}),
 
-positions as (select * from {{ ref('int_positions') }}),
+entries as (select * from {{ ref('int_entries') }}),
 
 markets as (select * from {{ ref('int_markets') }}),
 
@@ -55,9 +55,9 @@ by_question as (
 matched as (
     select
         condition_id,
-        sum(positions.minted_sets) as minted_sets,
-        sum(positions.merged_sets) as merged_sets
-    from positions
+        sum(entries.minted_sets) as minted_sets,
+        sum(entries.merged_sets) as merged_sets
+    from entries
     where condition_id != toFixedString('', 32)
     group by condition_id
     having minted_sets > 0 or merged_sets > 0

@@ -17,16 +17,15 @@ holdings as (
         sum(positions.cash_usdc) as cash_usdc,
         countIf(outcome_index != 255) > 0 as is_placed,
         toBool(countIf(outcome_index = 255) > 0) as has_unknown_outcome,
-        sumIf(open_shares, outcome_index = 0) as open_shares_0,
-        sumIf(open_shares, outcome_index = 1) as open_shares_1,
         sumIf(shares, outcome_index = 0) as shares_0,
         sumIf(shares, outcome_index = 1) as shares_1,
+        sumIf(positions.unmatched_shares, outcome_index = 0) as unmatched_shares_0,
+        sumIf(positions.unmatched_shares, outcome_index = 1) as unmatched_shares_1,
         min(positions.first_at) as first_at,
         max(positions.last_at) as last_at,
-        sum(positions.realized_pnl_usdc) as realized_usdc,
-        sum(positions.cost_usdc) as total_cost_usdc,
-        sum(positions.unmatched_shares) as total_unmatched_shares,
-        sum(positions.subgraph_realized_pnl) as subgraph_realized_pnl
+        sumIf(positions.realized_pnl_usdc, outcome_index != 255) as realized_usdc,
+        sumIf(positions.cost_usdc, outcome_index != 255) as total_cost_usdc,
+        sumIf(positions.subgraph_realized_pnl, outcome_index != 255) as subgraph_realized_pnl
     from positions
     where event_count > 0
     group by wallet, condition_key
@@ -70,8 +69,8 @@ wallet_conditions as (
         paid_in_usdc,
         cash_usdc,
         has_unknown_outcome,
-        open_shares_0,
-        open_shares_1,
+        shares_0 - unmatched_shares_0 as open_shares_0,
+        shares_1 - unmatched_shares_1 as open_shares_1,
         first_at,
         last_at,
         toBool(coalesce(known.is_resolved, false)) as is_resolved,
@@ -90,7 +89,7 @@ wallet_conditions as (
         + {{ held_value(
             'shares_1', 'is_resolved', 'known.numerator_1', 'known.denominator', 'known.last_shares_1', 'known.last_usdc_1'
         ) }} - cost_usdc as unrealized_pnl_usdc,
-        if(is_placed, toNullable(total_unmatched_shares), null) as unmatched_shares,
+        if(is_placed, toNullable(unmatched_shares_0 + unmatched_shares_1), null) as unmatched_shares,
         if(
             is_placed, toNullable({{ from_base_units('subgraph_realized_pnl') }}), null
         ) as subgraph_realized_pnl_usdc

@@ -16,6 +16,7 @@ realized as (
         realized_on.pnl_usdc as pnl_usdc
     from positions
     array join realized_by_day as realized_on
+    where outcome_index != 255
 ),
 
 realized_and_resolved as (
