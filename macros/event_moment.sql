@@ -12,9 +12,10 @@
     bitShiftRight(byteSwap(reinterpretAsUInt64({{ order_hash }})), 19)
 {%- endmacro %}
 
-{#- The last part of it for activity: the log index; where the source left it out, last and by id. -#}
+{#- The last part of it for activity: the log index; where the source left it out, last and by id. It is odd, so that a
+    line of what a conversion carried fits in before it. -#}
 {% macro log_tail(log_index, id) -%}
-    bitShiftLeft(toUInt64(coalesce({{ log_index }}, 4294967295)), 13) + bitShiftRight(sipHash64({{ id }}), 51)
+    bitShiftLeft(toUInt64(coalesce({{ log_index }}, 4294967295)), 13) + bitOr(bitShiftRight(sipHash64({{ id }}), 51), 1)
 {%- endmacro %}
 
 {#- Block time of a moment. -#}

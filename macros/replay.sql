@@ -13,7 +13,7 @@
 
     What is a sum is summed for the whole array at once. Only what depends on a rounded value before it is folded, since
     a step of a fold costs the same for one position as for thousands. -#}
-{% macro replay(events, keep, sums='') -%}
+{% macro replay(events, keep) -%}
 {#- Cost that is gone, average price, P&L. The cost is that of all shares ever held, less what is gone. -#}
 {%- set next_state -%}
     state.1 + toInt128(intDiv(toInt256(added - state.1) * leaving, held)),
@@ -113,7 +113,6 @@ from (
                 wallet,
                 condition_id,
                 outcome_index,
-                {{ sums }}
                 {{ ordered_events() }} as ordered
             from {{ events }}
             group by wallet, condition_id, outcome_index
@@ -127,13 +126,14 @@ from (
     their names. -#}
 {% macro ordered_events() -%}
 cast(
-    arraySort(groupArray((
+    arraySort(event -> event.1, groupArray((
         moment, delta_shares, delta_usdc, added_cost, carries_cost,
-        subgraph_shares, subgraph_price, at_average, is_amount_unknown
+        subgraph_shares, subgraph_price, at_average, is_amount_unknown, fill_usdc, fee_value
     ))),
     'Array(Tuple(
         moment UInt128, delta_shares Int128, delta_usdc Int128, added_cost Int128, carries_cost Bool,
-        subgraph_shares Int128, subgraph_price Int128, at_average Bool, is_amount_unknown Bool
+        subgraph_shares Int128, subgraph_price Int128, at_average Bool, is_amount_unknown Bool,
+        fill_usdc Int128, fee_value Int128
     ))'
 )
 {%- endmacro %}
@@ -153,7 +153,7 @@ select
     moment,
     kind,
     reinterpretAsInt128({{ lines }}.shares - fee_shares + leftover_shares + {{ lines }}.delta_shares) as delta_shares,
-    reinterpretAsInt128(fill_usdc + other_usdc - fee_usdc + leftover_usdc + {{ lines }}.delta_usdc) as delta_usdc,
+    reinterpretAsInt128({{ lines }}.fill_usdc + other_usdc - fee_usdc + leftover_usdc + {{ lines }}.delta_usdc) as delta_usdc,
     carries_cost,
     kind = 5 and {{ lines }}.shares > 0 as is_brought,
     multiIf(
@@ -168,22 +168,14 @@ select
     ) as subgraph_shares,
     multiIf(
         kind in (2, 3),
-        intDiv(abs(reinterpretAsInt128(fill_usdc)) * 1000000, greatest(abs(reinterpretAsInt128({{ lines }}.shares)), 1)),
+        intDiv(abs(fill_usdc) * 1000000, greatest(abs(reinterpretAsInt128({{ lines }}.shares)), 1)),
         kind in (1, 4),
         toInt128(500000),
         {{ lines }}.subgraph_price
     ) as subgraph_price,
     kind = 5 and {{ lines }}.shares < 0 as at_average,
     is_amount_unknown,
-    abs(fill_usdc) as volume_usdc,
-    greatest(-fill_usdc - if(kind = 1, other_usdc, toDecimal128(0, 6)), toDecimal128(0, 6)) as paid_in_usdc,
-    fee_shares,
-    fee_usdc,
-    fee_value_usdc,
-    leftover_shares,
-    leftover_usdc,
-    minted_sets,
-    merged_sets,
-    match_problem
+    reinterpretAsInt128({{ lines }}.fill_usdc) as fill_usdc,
+    reinterpretAsInt128(fee_value_usdc) as fee_value
 from {{ lines }}
 {%- endmacro %}

@@ -20,7 +20,7 @@ steps as (
         {{ time_of_moment('moment') }} as happened_at,
         {{ kind_of_moment('moment') }} as kind,
         -- What a conversion carried stands on a line of its own, before the shares that it is the cost of.
-        kind = 5 and event.delta_shares = 0 and event.subgraph_shares != 0 as is_carried_line,
+        kind = 5 and moment % 2 = 0 as is_carried_line,
         tupleElement(event, 'delta_shares') as delta_shares,
         tupleElement(event, 'delta_usdc') as delta_usdc,
         held_now as held,

@@ -2,32 +2,15 @@
     order_by=['wallet', 'condition_id', 'outcome_index'],
     query_settings={'optimize_aggregation_in_order': 1},
 ) }}
-{#- Summed in the same pass. A redemption of nothing is no event, and what conversions carry (kind 7) is part of one. -#}
-{%- set sums %}
-                countIf(is_event) as event_count,
-                countIf(kind in (2, 3)) as fill_count,
-                minIf(moment, is_event) as first_moment,
-                maxIf(moment, is_event) as last_moment,
-                sum(events.volume_usdc) as volume_usdc,
-                sum(events.fee_value_usdc) as fees_usdc,
-                sum(events.paid_in_usdc) as paid_in_usdc,
-                sum(delta_usdc) as cash,
-{%- endset %}
 
-with replay_events as (select * from {{ ref('int_replay_events') }}),
-
-events as (
-    select
-        *,
-        kind < 6 or (kind = 6 and (delta_shares != 0 or delta_usdc != 0)) as is_event
-    from replay_events
-),
+with events as (select * from {{ ref('int_replay_events') }}),
 
 positions as (
-    {{ replay('events', keep='days', sums=sums) }}
+    {{ replay('events', keep='days') }}
 ),
 
--- Rounded so far, then told apart by day: the days add up to the whole.
+-- Rounded so far, then told apart by day: the days add up to the whole. A redemption of nothing is no event, and what
+-- conversions carry stands on a line of its own.
 booked as (
     select
         *,
@@ -40,7 +23,12 @@ booked as (
                 booked_so_far,
                 arrayPopBack(arrayPushFront(booked_so_far, toDecimal128(0, 6)))
             )
-        ) as days
+        ) as days,
+        arrayMap(moment -> {{ kind_of_moment('moment') }}, ordered.moment) as kinds,
+        arrayFilter(
+            (moment, kind, shares, usdc) -> kind < 5 or (kind = 5 and moment % 2 = 1) or shares != 0 or usdc != 0,
+            ordered.moment, kinds, ordered.delta_shares, ordered.delta_usdc
+        ) as event_moments
     from positions
 ),
 
@@ -49,14 +37,16 @@ readable as (
         wallet,
         condition_id,
         outcome_index,
-        event_count,
-        fill_count,
-        {{ time_of_moment('first_moment') }} as first_at,
-        {{ time_of_moment('last_moment') }} as last_at,
-        volume_usdc,
-        fees_usdc,
-        paid_in_usdc,
-        {{ from_base_units('cash') }} as cash_usdc,
+        length(event_moments) as event_count,
+        arrayCount(kind -> kind in (2, 3), kinds) as fill_count,
+        {{ time_of_moment('event_moments[1]') }} as first_at,
+        {{ time_of_moment('event_moments[-1]') }} as last_at,
+        {{ from_base_units('arraySum(usdc -> abs(usdc), ordered.fill_usdc)') }} as volume_usdc,
+        {{ from_base_units('arraySum(ordered.fee_value)') }} as fees_usdc,
+        {{ from_base_units('''arraySum(
+            (usdc, kind, delta) -> greatest(if(kind = 1, -delta, -usdc), 0), ordered.fill_usdc, kinds, ordered.delta_usdc
+        )''') }} as paid_in_usdc,
+        {{ from_base_units('arraySum(ordered.delta_usdc)') }} as cash_usdc,
         {{ from_base_units('held[-1]') }} as shares,
         {{ from_billionths('cost[-1]') }} as cost_usdc,
         booked_so_far[-1] as realized_pnl_usdc,
