@@ -1,12 +1,13 @@
 """The command: words in, sentences out. The work happens in the other modules."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from loaders import __version__, demo, payouts, positions, profile, ranges, sync
+from loaders import __version__, demo, events, logs, payouts, positions, profile, ranges, rpc, sync
 from loaders import explain as explaining
 from loaders.bench.command import bench
 from loaders.checks import doctor, status_view, verify, verify_ledger
@@ -32,9 +33,20 @@ from loaders.options import (
     read_token,
     read_wallets,
 )
+from loaders.pace import Pace
 from loaders.subgraph import SettingError, SubgraphError, Subgraphs, WrongEndpointError
 from loaders.target import TargetError, read_target
 from loaders.warehouse import EPOCH, Warehouse, WarehouseError, opened
+
+
+class LogKind(StrEnum):
+    """What `load logs` can be limited to."""
+
+    FILLS = "fills"
+    RESOLUTIONS = "resolutions"
+
+
+LOG_KINDS = {LogKind.FILLS: (events.ORDER_FILLS_V2,), LogKind.RESOLUTIONS: (events.RESOLUTIONS,)}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -173,6 +185,52 @@ def load_positions(
 
     claim = Claim(tuple(f"UserPosition wallet:{one}" for one in wallets))
     execute(work, plan, Common(target, profiles_dir, dry_run, as_json, wait, log_file), claim)
+
+
+@load.command("logs", epilog="Example: POLYGON_RPC_URL=https://.. polyledger load logs --since 2026-09-11")
+def load_logs(
+    since: Since = None,
+    until: Until = None,
+    from_block: Annotated[
+        int | None, typer.Option("--from-block", min=1, help="First block, instead of --since.")
+    ] = None,
+    to_block: Annotated[int | None, typer.Option("--to-block", min=1, help="Last block instead.")] = None,
+    only: Annotated[LogKind | None, typer.Option("--only", help="Only fills, or only resolutions.")] = None,
+    confirmations: Annotated[
+        int, typer.Option("--confirmations", min=0, help="Blocks up to the newest one that may still change.")
+    ] = logs.CONFIRMATIONS,
+    target: TargetName = None,
+    profiles_dir: ProfilesDir = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    wait: Wait = 0,
+    log_file: LogFile = None,
+) -> None:
+    """V2 fills and resolutions of conditions, from the logs of the Polygon node at POLYGON_RPC_URL.
+
+    Without a range: from the last block that is landed on, or else from the first block that can have any.
+    """
+    given = read_range(since, until)
+    blocks = (from_block, to_block)
+    if (given.since and from_block) or (given.until and to_block):
+        raise UsageError("give --since or --from-block, and --until or --to-block, but not both of a pair")
+    if from_block and to_block and to_block < from_block:
+        raise UsageError(f"--to-block {to_block} is before --from-block {from_block}")
+    chosen = LOG_KINDS[only] if only else events.EVENTS
+    asked = logs.Asked(chosen, given.since, given.until, *blocks, confirmations)
+    settings = rpc.Settings.from_environment()
+    pace = Pace(settings.requests_per_second)
+
+    async def work(run: Run) -> None:
+        async with rpc.Node(settings, run.subgraphs.counts, pace) as node:
+            await logs.load(node, run.warehouse, run.landing, asked, run.progress)
+
+    async def plan(subgraphs: Subgraphs, warehouse: Warehouse | None) -> list[dict[str, Any]]:
+        async with rpc.Node(settings, subgraphs.counts, pace) as node:
+            return await logs.estimate(node, warehouse, asked)
+
+    claim = Claim(tuple(event.name for event in chosen))
+    execute(work, plan, Common(target, profiles_dir, dry_run, as_json, wait, log_file), claim, pace)
 
 
 @app.command("sync", epilog="Example: polyledger sync; polyledger sync --since 2025-01-01 --log-file sync.log")

@@ -117,7 +117,7 @@ def _truth(value: Any) -> bool:
     return value
 
 
-def _list_of(item: Kind) -> Kind:
+def list_of(item: Kind) -> Kind:
     def convert(value: Any) -> list[Any]:
         if not isinstance(value, list):
             raise ValueError("is not a list")
@@ -138,6 +138,7 @@ ADDRESS = _hex(20)
 UINT256 = _integer("UInt256", 256)
 INT256 = _integer("Int256", 256, signed=True)
 UINT64 = _integer("UInt64", 64)
+UINT8 = _integer("UInt8", 8)
 UINT32 = _integer("UInt32", 32)
 MOMENT = _integer("DateTime('UTC')", 32)  # unix seconds
 EVENT_ID = Kind("String", _event_id, native.texts)
@@ -235,7 +236,7 @@ class Entity:
         return tuple(values)
 
 
-def _fields(*given: tuple[str, Kind]) -> tuple[Field, ...]:
+def fields(*given: tuple[str, Kind]) -> tuple[Field, ...]:
     return tuple(Field(name, re.sub(r"(?=[A-Z])", "_", name).lower(), kind) for name, kind in given)
 
 
@@ -277,7 +278,7 @@ ORDER_FILLS = Entity(
     subgraph="orderbook",
     many="orderFilledEvents",
     table="order_filled_events",
-    fields=_fields(
+    fields=fields(
         ("transactionHash", HASH),
         ("timestamp", MOMENT),
         ("orderHash", HASH),
@@ -298,7 +299,7 @@ FEE_REFUNDS = Entity(
     subgraph="fee-module",
     many="feeRefundedEntities",
     table="fee_refunds",
-    fields=_fields(
+    fields=fields(
         ("id", EVENT_ID),
         ("orderHash", HASH),
         ("tokenId", UINT256),
@@ -315,7 +316,7 @@ MARKET_DATA = Entity(
     subgraph="orderbook",
     many="marketDatas",
     table="market_data",
-    fields=_fields(
+    fields=fields(
         ("id", UINT256),
         ("condition", HASH),
         ("outcomeIndex", _or_null(UINT256)),
@@ -326,15 +327,15 @@ CONDITIONS = Entity(
     subgraph="pnl",
     many="conditions",
     table="conditions",
-    fields=_fields(
+    fields=fields(
         ("id", HASH),
-        ("positionIds", _list_of(UINT256)),
-        ("payoutNumerators", _list_of(NUMERATOR)),
+        ("positionIds", list_of(UINT256)),
+        ("payoutNumerators", list_of(NUMERATOR)),
         ("payoutDenominator", DENOMINATOR),
     ),
     check=_check_condition,
 )
-_SET_EVENT = _fields(
+_SET_EVENT = fields(
     ("id", EVENT_ID),
     ("timestamp", MOMENT),
     ("stakeholder", ADDRESS),
@@ -348,12 +349,12 @@ REDEMPTIONS = Entity(
     subgraph="activity",
     many="redemptions",
     table="redemptions",
-    fields=_fields(
+    fields=fields(
         ("id", EVENT_ID),
         ("timestamp", MOMENT),
         ("redeemer", ADDRESS),
         ("condition", HASH),
-        ("indexSets", _list_of(UINT256)),
+        ("indexSets", list_of(UINT256)),
         ("payout", UINT256),
     ),
     wallet_field="redeemer",
@@ -363,7 +364,7 @@ CONVERSIONS = Entity(
     subgraph="activity",
     many="negRiskConversions",
     table="neg_risk_conversions",
-    fields=_fields(
+    fields=fields(
         ("id", EVENT_ID),
         ("timestamp", MOMENT),
         ("stakeholder", ADDRESS),
@@ -380,7 +381,7 @@ NEG_RISK_EVENTS = Entity(
     subgraph="activity",
     many="negRiskEvents",
     table="neg_risk_events",
-    fields=_fields(("id", HASH), ("questionCount", UINT32)),
+    fields=fields(("id", HASH), ("questionCount", UINT32)),
     check=_check_event,
 )
 USER_POSITIONS = Entity(
@@ -388,7 +389,7 @@ USER_POSITIONS = Entity(
     subgraph="pnl",
     many="userPositions",
     table="user_positions",
-    fields=_fields(
+    fields=fields(
         ("id", POSITION_ID),
         ("user", ADDRESS),
         ("tokenId", UINT256),
