@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from loaders import __version__, demo, events, logs, payouts, positions, profile, ranges, rpc, sync
+from loaders import __version__, demo, events, given, logs, payouts, positions, profile, ranges, rpc, sync
 from loaders import explain as explaining
 from loaders.bench.command import bench
 from loaders.checks import doctor, status_view, verify, verify_ledger
 from loaders.embedded import WarehouseBusy, folder
+from loaders.entities import FILE_PAYOUTS, Row
 from loaders.execute import DONE, FAILED, WRONG_USE, Run, console, execute, peek
 from loaders.leases import FOREVER, Claim
 from loaders.options import (
@@ -124,6 +125,10 @@ def load_payouts(
     conditions_from: Annotated[
         Path | None, typer.Option("--conditions-from", help="These conditions: csv with a column condition, or lines.")
     ] = None,
+    from_file: Annotated[
+        Path | None,
+        typer.Option("--from-file", help="Payouts that this file gives: csv or JSON lines, condition_id and payouts."),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every condition and token the subgraphs have.")] = False,
     worker: Annotated[int, typer.Option("--worker", min=1, help="Which share of the work is ours, from 1.")] = 1,
     of: Annotated[int, typer.Option("--of", min=1, max=1024, help="Number of shares.")] = 1,
@@ -138,8 +143,11 @@ def load_payouts(
     if worker > of:
         raise UsageError(f"--worker {worker} --of {of}: workers count from 1 to {of}")
     conditions = read_ids(condition, conditions_from, "condition", 32)
-    if everything and conditions:
-        raise UsageError("--all and --condition exclude each other")
+    if bool(everything) + bool(conditions) + (from_file is not None) > 1:
+        raise UsageError("--all, --condition and --from-file exclude each other")
+    common = Common(target, profiles_dir, dry_run, as_json, wait, log_file)
+    if from_file is not None:
+        _load_given(given.read(from_file), common)
     share = payouts.Share(worker, of)
 
     async def work(run: Run) -> None:
@@ -157,7 +165,20 @@ def load_payouts(
 
     # Conditions that are asked for one by one are nobody else's work.
     claim = None if conditions else Claim((f"Condition {'all' if everything else 'named'}:{worker}/{of}",))
-    execute(work, plan, Common(target, profiles_dir, dry_run, as_json, wait, log_file), claim)
+    execute(work, plan, common, claim)
+
+
+def _load_given(rows: list[Row], common: Common) -> None:
+    """Land payouts of a file; nobody is asked for anything."""
+
+    async def work(run: Run) -> None:
+        await run.landing.add(FILE_PAYOUTS, rows)
+
+    async def plan(subgraphs: Subgraphs, warehouse: Warehouse | None) -> list[dict[str, Any]]:
+        what = f"{len(rows):,} payouts of a file"
+        return [{"entity": FILE_PAYOUTS.name, "scope": "", "what": what, "requests": 0, "seconds": 0.0}]
+
+    execute(work, plan, common, None)
 
 
 @load.command("positions", epilog="Example: polyledger load positions --wallets-from wallets.csv")

@@ -143,6 +143,7 @@ UINT32 = _integer("UInt32", 32)
 MOMENT = _integer("DateTime('UTC')", 32)  # unix seconds
 EVENT_ID = Kind("String", _event_id, native.texts)
 POSITION_ID = Kind("String", _position_id, native.texts)
+TEXT = Kind("String", str, native.texts)
 NUMERATOR = Kind("String", _numerator, native.texts)
 DENOMINATOR = Kind("String", lambda value: "" if value in (None, "") else _numerator(value), native.texts)
 TRUTH = Kind("Bool", _truth, bytes)
@@ -401,8 +402,21 @@ USER_POSITIONS = Entity(
     wallet_field="user",
 )
 
+FILE_PAYOUTS = Entity(
+    name="FilePayout",
+    subgraph="",
+    many="",
+    table="file_payouts",
+    fields=fields(
+        ("conditionId", HASH),
+        ("payouts", list_of(NUMERATOR)),
+        ("resolvedAt", _or_null(MOMENT)),
+        ("file", TEXT),
+    ),
+)
+
 V1_START = datetime(2022, 11, 21, tzinfo=UTC)  # first order fill: 2022-11-21 19:49:29 UTC
 ACTIVITY_START = datetime(2020, 9, 1, tzinfo=UTC)  # the conditional tokens contract on Polygon
 V1_END = datetime(2026, 4, 28, 11, tzinfo=UTC)  # the public subgraphs are incomplete from here on
 
-ENTITIES = tuple(value for value in list(vars().values()) if isinstance(value, Entity))
+ENTITIES = tuple(value for value in list(vars().values()) if isinstance(value, Entity) and value.subgraph)

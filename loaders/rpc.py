@@ -224,9 +224,9 @@ class Node:
                 self.pace.refused(pause)
             elif _is_trouble(said):
                 self.pace.troubled()
-            if too_much := _too_much(problem, calls):
+            if narrower := too_much(problem, calls):
                 journal.note("retry", node=host, attempt=attempt + 1, problem=problem, rate=self.pace.rate)
-                raise too_much
+                raise narrower
             if "method not found" in said or "does not exist" in said or "not supported" in said:
                 raise WrongEndpointError(f"{host} does not serve {calls[-1][0]}: {problem}; use another node")
             wrong_answers += problem.startswith(("HTTP 404", "no JSON-RPC"))
@@ -351,8 +351,8 @@ def _is_trouble(said: str) -> bool:
     return said.startswith("http 5") or any(word in said for word in ("timeout", "timed out", "overload"))
 
 
-def _too_much(problem: str, calls: list[Call]) -> TooMuchError | None:
-    """Whether a smaller range of logs would be answered, and how much smaller."""
+def too_much(problem: str, calls: list[Call]) -> TooMuchError | None:
+    """Whether a smaller range of logs would be answered, and how much smaller; None where it is another problem."""
     said = problem.lower().replace("eth_getlogs", "").replace("eth_newfilter", "")
     if calls[-1][0] != "eth_getLogs" or said.startswith(("http 429", "http 5", "connect")) or TOO_OFTEN.search(said):
         return None
