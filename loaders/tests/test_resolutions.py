@@ -48,7 +48,7 @@ def built(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
         asked = ["--only", "resolutions", "--from-block", str(FIRST_BLOCK)]
         call(desk, "load", "logs", *asked, POLYGON_RPC_URL=node.base_url, POLYGON_RPC_REQUESTS_PER_SECOND="10000")
         call(desk, "load", "payouts", "--from-file", str(file))
-    desk.dbt("build", "--select", "+vw_resolutions_truth")
+    desk.dbt("build", "--exclude-resource-type", "unit_test")
     yield desk
 
 
