@@ -1,16 +1,18 @@
 """The command: words in, sentences out. The work happens in the other modules."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from loaders import __version__, demo, payouts, positions, profile, ranges, sync
+from loaders import __version__, demo, events, given, logs, payouts, positions, profile, ranges, rpc, sync
 from loaders import explain as explaining
 from loaders.bench.command import bench
 from loaders.checks import doctor, status_view, verify, verify_ledger
 from loaders.embedded import WarehouseBusy, folder
+from loaders.entities import FILE_PAYOUTS, Row
 from loaders.execute import DONE, FAILED, WRONG_USE, Run, console, execute, peek
 from loaders.leases import FOREVER, Claim
 from loaders.options import (
@@ -32,9 +34,20 @@ from loaders.options import (
     read_token,
     read_wallets,
 )
+from loaders.pace import Pace
 from loaders.subgraph import SettingError, SubgraphError, Subgraphs, WrongEndpointError
 from loaders.target import TargetError, read_target
 from loaders.warehouse import EPOCH, Warehouse, WarehouseError, opened
+
+
+class LogKind(StrEnum):
+    """What `load logs` can be limited to."""
+
+    FILLS = "fills"
+    RESOLUTIONS = "resolutions"
+
+
+LOG_KINDS = {LogKind.FILLS: (events.ORDER_FILLS_V2,), LogKind.RESOLUTIONS: (events.RESOLUTIONS,)}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -112,6 +125,10 @@ def load_payouts(
     conditions_from: Annotated[
         Path | None, typer.Option("--conditions-from", help="These conditions: csv with a column condition, or lines.")
     ] = None,
+    from_file: Annotated[
+        Path | None,
+        typer.Option("--from-file", help="Payouts that this file gives: csv or JSON lines, condition_id and payouts."),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every condition and token the subgraphs have.")] = False,
     worker: Annotated[int, typer.Option("--worker", min=1, help="Which share of the work is ours, from 1.")] = 1,
     of: Annotated[int, typer.Option("--of", min=1, max=1024, help="Number of shares.")] = 1,
@@ -126,8 +143,11 @@ def load_payouts(
     if worker > of:
         raise UsageError(f"--worker {worker} --of {of}: workers count from 1 to {of}")
     conditions = read_ids(condition, conditions_from, "condition", 32)
-    if everything and conditions:
-        raise UsageError("--all and --condition exclude each other")
+    if bool(everything) + bool(conditions) + (from_file is not None) > 1:
+        raise UsageError("--all, --condition and --from-file exclude each other")
+    common = Common(target, profiles_dir, dry_run, as_json, wait, log_file)
+    if from_file is not None:
+        _load_given(given.read(from_file), common)
     share = payouts.Share(worker, of)
 
     async def work(run: Run) -> None:
@@ -145,7 +165,20 @@ def load_payouts(
 
     # Conditions that are asked for one by one are nobody else's work.
     claim = None if conditions else Claim((f"Condition {'all' if everything else 'named'}:{worker}/{of}",))
-    execute(work, plan, Common(target, profiles_dir, dry_run, as_json, wait, log_file), claim)
+    execute(work, plan, common, claim)
+
+
+def _load_given(rows: list[Row], common: Common) -> None:
+    """Land payouts of a file; nobody is asked for anything."""
+
+    async def work(run: Run) -> None:
+        await run.landing.add(FILE_PAYOUTS, rows)
+
+    async def plan(subgraphs: Subgraphs, warehouse: Warehouse | None) -> list[dict[str, Any]]:
+        what = f"{len(rows):,} payouts of a file"
+        return [{"entity": FILE_PAYOUTS.name, "scope": "", "what": what, "requests": 0, "seconds": 0.0}]
+
+    execute(work, plan, common, None)
 
 
 @load.command("positions", epilog="Example: polyledger load positions --wallets-from wallets.csv")
@@ -173,6 +206,52 @@ def load_positions(
 
     claim = Claim(tuple(f"UserPosition wallet:{one}" for one in wallets))
     execute(work, plan, Common(target, profiles_dir, dry_run, as_json, wait, log_file), claim)
+
+
+@load.command("logs", epilog="Example: POLYGON_RPC_URL=https://.. polyledger load logs --since 2026-09-11")
+def load_logs(
+    since: Since = None,
+    until: Until = None,
+    from_block: Annotated[
+        int | None, typer.Option("--from-block", min=1, help="First block, instead of --since.")
+    ] = None,
+    to_block: Annotated[int | None, typer.Option("--to-block", min=1, help="Last block instead.")] = None,
+    only: Annotated[LogKind | None, typer.Option("--only", help="Only fills, or only resolutions.")] = None,
+    confirmations: Annotated[
+        int, typer.Option("--confirmations", min=0, help="Blocks up to the newest one that may still change.")
+    ] = logs.CONFIRMATIONS,
+    target: TargetName = None,
+    profiles_dir: ProfilesDir = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    wait: Wait = 0,
+    log_file: LogFile = None,
+) -> None:
+    """V2 fills and resolutions of conditions, from the logs of the Polygon node at POLYGON_RPC_URL.
+
+    Without a range: from the last block that is landed on, or else from the first block that can have any.
+    """
+    given = read_range(since, until)
+    blocks = (from_block, to_block)
+    if (given.since and from_block) or (given.until and to_block):
+        raise UsageError("give --since or --from-block, and --until or --to-block, but not both of a pair")
+    if from_block and to_block and to_block < from_block:
+        raise UsageError(f"--to-block {to_block} is before --from-block {from_block}")
+    chosen = LOG_KINDS[only] if only else events.EVENTS
+    asked = logs.Asked(chosen, given.since, given.until, *blocks, confirmations)
+    settings = rpc.Settings.from_environment()
+    pace = Pace(settings.requests_per_second)
+
+    async def work(run: Run) -> None:
+        async with rpc.Node(settings, run.subgraphs.counts, pace) as node:
+            await logs.load(node, run.warehouse, run.landing, asked, run.progress)
+
+    async def plan(subgraphs: Subgraphs, warehouse: Warehouse | None) -> list[dict[str, Any]]:
+        async with rpc.Node(settings, subgraphs.counts, pace) as node:
+            return await logs.estimate(node, warehouse, asked)
+
+    claim = Claim(tuple(event.name for event in chosen))
+    execute(work, plan, Common(target, profiles_dir, dry_run, as_json, wait, log_file), claim, pace)
 
 
 @app.command("sync", epilog="Example: polyledger sync; polyledger sync --since 2025-01-01 --log-file sync.log")

@@ -117,7 +117,7 @@ def _truth(value: Any) -> bool:
     return value
 
 
-def _list_of(item: Kind) -> Kind:
+def list_of(item: Kind) -> Kind:
     def convert(value: Any) -> list[Any]:
         if not isinstance(value, list):
             raise ValueError("is not a list")
@@ -138,10 +138,12 @@ ADDRESS = _hex(20)
 UINT256 = _integer("UInt256", 256)
 INT256 = _integer("Int256", 256, signed=True)
 UINT64 = _integer("UInt64", 64)
+UINT8 = _integer("UInt8", 8)
 UINT32 = _integer("UInt32", 32)
 MOMENT = _integer("DateTime('UTC')", 32)  # unix seconds
 EVENT_ID = Kind("String", _event_id, native.texts)
 POSITION_ID = Kind("String", _position_id, native.texts)
+TEXT = Kind("String", str, native.texts)
 NUMERATOR = Kind("String", _numerator, native.texts)
 DENOMINATOR = Kind("String", lambda value: "" if value in (None, "") else _numerator(value), native.texts)
 TRUTH = Kind("Bool", _truth, bytes)
@@ -235,7 +237,7 @@ class Entity:
         return tuple(values)
 
 
-def _fields(*given: tuple[str, Kind]) -> tuple[Field, ...]:
+def fields(*given: tuple[str, Kind]) -> tuple[Field, ...]:
     return tuple(Field(name, re.sub(r"(?=[A-Z])", "_", name).lower(), kind) for name, kind in given)
 
 
@@ -277,7 +279,7 @@ ORDER_FILLS = Entity(
     subgraph="orderbook",
     many="orderFilledEvents",
     table="order_filled_events",
-    fields=_fields(
+    fields=fields(
         ("transactionHash", HASH),
         ("timestamp", MOMENT),
         ("orderHash", HASH),
@@ -298,7 +300,7 @@ FEE_REFUNDS = Entity(
     subgraph="fee-module",
     many="feeRefundedEntities",
     table="fee_refunds",
-    fields=_fields(
+    fields=fields(
         ("id", EVENT_ID),
         ("orderHash", HASH),
         ("tokenId", UINT256),
@@ -315,7 +317,7 @@ MARKET_DATA = Entity(
     subgraph="orderbook",
     many="marketDatas",
     table="market_data",
-    fields=_fields(
+    fields=fields(
         ("id", UINT256),
         ("condition", HASH),
         ("outcomeIndex", _or_null(UINT256)),
@@ -326,15 +328,15 @@ CONDITIONS = Entity(
     subgraph="pnl",
     many="conditions",
     table="conditions",
-    fields=_fields(
+    fields=fields(
         ("id", HASH),
-        ("positionIds", _list_of(UINT256)),
-        ("payoutNumerators", _list_of(NUMERATOR)),
+        ("positionIds", list_of(UINT256)),
+        ("payoutNumerators", list_of(NUMERATOR)),
         ("payoutDenominator", DENOMINATOR),
     ),
     check=_check_condition,
 )
-_SET_EVENT = _fields(
+_SET_EVENT = fields(
     ("id", EVENT_ID),
     ("timestamp", MOMENT),
     ("stakeholder", ADDRESS),
@@ -348,12 +350,12 @@ REDEMPTIONS = Entity(
     subgraph="activity",
     many="redemptions",
     table="redemptions",
-    fields=_fields(
+    fields=fields(
         ("id", EVENT_ID),
         ("timestamp", MOMENT),
         ("redeemer", ADDRESS),
         ("condition", HASH),
-        ("indexSets", _list_of(UINT256)),
+        ("indexSets", list_of(UINT256)),
         ("payout", UINT256),
     ),
     wallet_field="redeemer",
@@ -363,7 +365,7 @@ CONVERSIONS = Entity(
     subgraph="activity",
     many="negRiskConversions",
     table="neg_risk_conversions",
-    fields=_fields(
+    fields=fields(
         ("id", EVENT_ID),
         ("timestamp", MOMENT),
         ("stakeholder", ADDRESS),
@@ -380,7 +382,7 @@ NEG_RISK_EVENTS = Entity(
     subgraph="activity",
     many="negRiskEvents",
     table="neg_risk_events",
-    fields=_fields(("id", HASH), ("questionCount", UINT32)),
+    fields=fields(("id", HASH), ("questionCount", UINT32)),
     check=_check_event,
 )
 USER_POSITIONS = Entity(
@@ -388,7 +390,7 @@ USER_POSITIONS = Entity(
     subgraph="pnl",
     many="userPositions",
     table="user_positions",
-    fields=_fields(
+    fields=fields(
         ("id", POSITION_ID),
         ("user", ADDRESS),
         ("tokenId", UINT256),
@@ -400,8 +402,21 @@ USER_POSITIONS = Entity(
     wallet_field="user",
 )
 
+FILE_PAYOUTS = Entity(
+    name="FilePayout",
+    subgraph="",
+    many="",
+    table="file_payouts",
+    fields=fields(
+        ("conditionId", HASH),
+        ("payouts", list_of(NUMERATOR)),
+        ("resolvedAt", _or_null(MOMENT)),
+        ("file", TEXT),
+    ),
+)
+
 V1_START = datetime(2022, 11, 21, tzinfo=UTC)  # first order fill: 2022-11-21 19:49:29 UTC
 ACTIVITY_START = datetime(2020, 9, 1, tzinfo=UTC)  # the conditional tokens contract on Polygon
 V1_END = datetime(2026, 4, 28, 11, tzinfo=UTC)  # the public subgraphs are incomplete from here on
 
-ENTITIES = tuple(value for value in list(vars().values()) if isinstance(value, Entity))
+ENTITIES = tuple(value for value in list(vars().values()) if isinstance(value, Entity) and value.subgraph)

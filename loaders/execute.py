@@ -17,6 +17,7 @@ from loaders.embedded import folder, wait_seconds
 from loaders.leases import Claim, leased
 from loaders.loading import Landing, Result, batch_rows
 from loaders.options import Common, UsageError
+from loaders.pace import Pace
 from loaders.progress import Progress
 from loaders.runs import ProgressFile, RunRecord, every_second
 from loaders.stopping import Stopping
@@ -43,15 +44,16 @@ Work = Callable[[Run], Awaitable[None]]
 Plan = Callable[[Subgraphs, Warehouse | None], Awaitable[list[dict[str, Any]]]]
 
 
-def execute(work: Work, plan: Plan, common: Common, claim: Claim | None) -> None:
+def execute(work: Work, plan: Plan, common: Common, claim: Claim | None, pace: Pace | None = None) -> None:
     """Do the work, or with --dry-run print its plan. Exits with the code of the contract.
 
-    Meanwhile nobody else loads what is claimed: another load of it says who does and leaves.
+    Meanwhile nobody else loads what is claimed: another load of it says who does and leaves. `pace` is that of what
+    the work asks, where it does not ask the subgraphs.
     """
     if common.dry_run:
         _print_plan(peek(plan, common), common.as_json)
     else:
-        _run(work, common, claim)
+        _run(work, common, claim, pace)
 
 
 def peek(look: Callable[[Subgraphs, Warehouse | None], Awaitable[T]], common: Common) -> T:
@@ -81,7 +83,7 @@ def connected(target: Target, wait: float) -> Iterator[Warehouse]:
         warehouse.close()
 
 
-def _run(work: Work, common: Common, claim: Claim | None) -> NoReturn:
+def _run(work: Work, common: Common, claim: Claim | None, pace: Pace | None) -> NoReturn:
     settings, batch_size = Settings.from_environment(), batch_rows()
     started, where = time.monotonic(), read_target(common.target, common.profiles_dir)
     with (
@@ -110,7 +112,7 @@ def _run(work: Work, common: Common, claim: Claim | None) -> NoReturn:
             log.about["run_id"] = record.run_id
         journal.note("start", command=record.command, asked=record.asked, target=where.name, version=__version__)
         try:
-            asyncio.run(_load(work, settings, where, landing, record, counts, stopping, common.as_json))
+            asyncio.run(_load(work, settings, where, landing, record, counts, stopping, common.as_json, pace))
             code = INCOMPLETE if result.open_windows or sum(result.rejected.values()) else DONE
             state = "incomplete" if code else "done"
         except (asyncio.CancelledError, KeyboardInterrupt):
@@ -180,6 +182,7 @@ async def _load(
     counts: Counts,
     stopping: Stopping,
     quiet: bool,
+    pace: Pace | None,
 ) -> None:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
@@ -193,11 +196,12 @@ async def _load(
     told = ProgressFile(path.with_name(path.name + ".progress.json") if path else None)
     # Interrupted or failed: leaving the landing, what is in hand is landed and recorded all the same.
     async with Subgraphs(settings, counts) as subgraphs, landing:
-        with Progress(counts, subgraphs.pace, quiet) as progress:
+        asked = pace or subgraphs.pace
+        with Progress(counts, asked, quiet) as progress:
 
             def tell() -> None:
                 progress.beat()
-                told.write(_figures(record, subgraphs, progress))
+                told.write(_figures(record, asked, progress))
 
             try:
                 async with every_second(tell):
@@ -206,7 +210,7 @@ async def _load(
                 told.remove()
 
 
-def _figures(record: RunRecord, subgraphs: Subgraphs, progress: Progress) -> dict[str, Any]:
+def _figures(record: RunRecord, pace: Pace, progress: Progress) -> dict[str, Any]:
     """How far the run is, for `status`."""
     figures = record.figures()
     return {
@@ -219,7 +223,7 @@ def _figures(record: RunRecord, subgraphs: Subgraphs, progress: Progress) -> dic
         "retries": figures["retries"],
         "refused": figures["refused"],
         "requests_per_second": progress.requests_per_second(),
-        "limit_per_second": subgraphs.pace.rate,
+        "limit_per_second": pace.rate,
         "rejected": figures["rejected"],
     }
 

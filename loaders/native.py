@@ -31,11 +31,11 @@ def same_text(value: str, rows: int) -> bytes:
 
 
 def integers(bits: int, signed: bool = False) -> Write:
-    """UInt32, UInt64, UInt256, Int256; DateTime is a UInt32. Raises OverflowError where one does not fit."""
+    """UInt8, UInt32, UInt64, UInt256, Int256; DateTime is a UInt32. Raises OverflowError where one does not fit."""
     size = bits // 8
     if bits > 64:
         return lambda values: b"".join([value.to_bytes(size, "little", signed=signed) for value in values])
-    code = {4: "I", 8: "Q"}[size]
+    code = {1: "B", 4: "I", 8: "Q"}[size]
 
     def write(values: list[int]) -> bytes:
         try:

@@ -81,7 +81,7 @@ class Settings:
     def from_environment(cls) -> "Settings":
         """Read GOLDSKY_*. Raises SettingError."""
         base = (os.environ.get("GOLDSKY_BASE_URL") or PUBLIC_URL).rstrip("/")
-        if not _is_address(base):
+        if not is_address(base):
             raise SettingError(
                 f"GOLDSKY_BASE_URL must be an address that begins with http:// or https://, not {base[:40]!r}"
             )
@@ -92,9 +92,9 @@ class Settings:
         return cls(
             base_url=base,
             token=token or None,
-            requests_per_second=_positive("GOLDSKY_REQUESTS_PER_SECOND", 5.0),
-            concurrency=int(_positive("GOLDSKY_CONCURRENCY", 8)),
-            timeout=_positive("GOLDSKY_TIMEOUT_SECONDS", 60.0),
+            requests_per_second=positive("GOLDSKY_REQUESTS_PER_SECOND", 5.0),
+            concurrency=int(positive("GOLDSKY_CONCURRENCY", 8)),
+            timeout=positive("GOLDSKY_TIMEOUT_SECONDS", 60.0),
             versions={
                 name: os.environ.get(f"GOLDSKY_{name.upper().replace('-', '_')}_SUBGRAPH") or version
                 for name, version in VERSIONS.items()
@@ -102,7 +102,7 @@ class Settings:
         )
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL:
@@ -110,7 +110,7 @@ def _is_address(text: str) -> bool:
     return url.scheme in ("http", "https") and bool(url.host)
 
 
-def _positive(name: str, default: float) -> float:
+def positive(name: str, default: float) -> float:
     given = os.environ.get(name, "")
     try:
         value = float(given) if given else default
@@ -241,10 +241,10 @@ class Subgraphs:
         if response.status_code == 429:
             self.counts.refused += 1
         if response.status_code != 200:
-            return None, f"HTTP {response.status_code}", _retry_after(response)
+            return None, f"HTTP {response.status_code}", retry_after(response)
         try:
             started = time.monotonic()
-            answer = _decoded(response.content)
+            answer = decoded(response.content)
             self.counts.decoding += time.monotonic() - started
         except (ValueError, RecursionError):
             is_page = response.content.lstrip()[:1] == b"<"
@@ -266,7 +266,7 @@ class Subgraphs:
 _decoder = msgspec.json.Decoder(float_hook=str)  # fractions stay text: a float would round a payout
 
 
-def _decoded(content: bytes) -> Any:
+def decoded(content: bytes) -> Any:
     """What an answer says. Raises ValueError and RecursionError."""
     try:
         return _decoder.decode(content)
@@ -286,7 +286,7 @@ def _is_overload(problem: str) -> bool:
     return problem.startswith("HTTP 5") or any(word in problem.lower() for word in ("timeout", "timed out", "overload"))
 
 
-def _retry_after(response: httpx.Response) -> float:
+def retry_after(response: httpx.Response) -> float:
     """Seconds that the answer asks to wait, as a number or as a moment; a minute at most."""
     told = response.headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]*)?", told):

@@ -122,6 +122,20 @@ class Warehouse:
         names = [*(field.column for field in entity.fields), "_run_id"]
         self._land(entity.table, names, b"".join(blocks), "Native", rows)
 
+    def withdraw(self, entity: Entity, first: int, last: int, run_id: str) -> int:
+        """Say of landed logs of the blocks first to last that they do not count any more; how many those were."""
+        names = ", ".join(field.column for field in entity.fields)
+        landed = f"from {self.raw}.{entity.table} final where block_number between {{first:UInt64}} and {{last:UInt64}}"
+        values = {"first": first, "last": last, "run_id": run_id}
+        (count,) = self.rows(f"select count() {landed} and is_deleted = 0", values)[0]
+        if count:
+            self.command(
+                f"insert into {self.raw}.{entity.table} ({names}, is_deleted, _run_id) "
+                f"select {names}, 1, {{run_id:String}} {landed} and is_deleted = 0",
+                values,
+            )
+        return int(count)
+
     def insert_rejected(self, rejected: Iterable[Rejected], run_id: str) -> None:
         """Keep rows that could not be understood."""
         self._insert("rejected_rows", [asdict(one) | {"_run_id": run_id} for one in rejected])

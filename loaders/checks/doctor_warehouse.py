@@ -20,6 +20,28 @@ from loaders.warehouse import Warehouse, WarehouseError, declared_columns, opene
 OLDEST_VERSION = (25, 4)  # of ClickHouse: the first with keccak256
 CLOCK_SECONDS = 60.0
 LITTLE_DISK, NO_DISK = 10e9, 1e9  # bytes
+LANDING = "goldsky_fills_v2"  # of pipelines/landing.sql
+LANDING_COLUMNS = frozenset(
+    (
+        "id",
+        "transaction_hash",
+        "log_index",
+        "block_number",
+        "block_timestamp",
+        "address",
+        "order_hash",
+        "maker",
+        "taker",
+        "side",
+        "token_id",
+        "maker_amount_filled",
+        "taker_amount_filled",
+        "fee",
+        "builder",
+        "metadata",
+        "is_deleted",
+    )
+)
 
 
 def check_warehouse(target: Target, wait: float, try_out: Callable[..., None]) -> list[Check]:
@@ -39,6 +61,7 @@ def check_warehouse(target: Target, wait: float, try_out: Callable[..., None]) -
                 ("warehouse", check_version, False),
                 ("writable", check_writable, False),
                 ("tables", check_tables, False),
+                ("pipeline", check_pipeline, False),
                 ("user", check_user, True),
                 ("disk", check_disks, True),
                 ("warehouse clock", check_clock, True),
@@ -191,6 +214,25 @@ def check_tables(warehouse: Warehouse) -> Check:
         return Check("tables", "ok", "none yet: nothing was loaded, and the first load creates them")
     missing = f"; the next load creates {', '.join(absent)}" if absent else ""
     return Check("tables", "ok", f"{count - len(absent)} of {count} as declared{missing}")
+
+
+def check_pipeline(warehouse: Warehouse) -> list[Check]:
+    """Where a pipeline of pipelines/ lands V2 fills: whether its table and view are those of landing.sql."""
+    there = columns_of(warehouse)
+    if LANDING not in there:
+        return []
+    do = f"drop {LANDING} and its view in {warehouse.raw}, and create them anew by pipelines/landing.sql"
+    absent = sorted(LANDING_COLUMNS - there[LANDING].keys())
+    if absent:
+        return [Check("pipeline", "fail", f"{LANDING} has no {', '.join(absent)}", do)]
+    if f"{LANDING}_typed" not in there:
+        found = f"{LANDING} has no view {LANDING}_typed: what is landed there is lost"
+        return [Check("pipeline", "fail", found, "create it by pipelines/landing.sql, and start the pipeline anew")]
+    query = f"select count(), max(timestamp) from {warehouse.raw}.order_filled_events_v2 where _run_id = 'goldsky'"
+    rows, newest = warehouse.rows(query)[0]
+    if not rows:
+        return [Check("pipeline", "warn", "it has not landed a fill yet", "see its state: goldsky turbo list")]
+    return [Check("pipeline", "ok", f"{rows:,} rows, the newest fill of {newest:%Y-%m-%d %H:%M:%S} UTC")]
 
 
 def check_user(warehouse: Warehouse) -> Check:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from loaders.entities import ENTITIES
+from loaders.entities import ENTITIES, FILE_PAYOUTS
+from loaders.events import EVENTS
 from loaders.warehouse import Warehouse
 
 PASS, WARN, FAIL, UNCHECKED = "pass", "warn", "fail", "not checked"
@@ -53,7 +54,8 @@ def gather(warehouse: Warehouse) -> Evidence:
             {"database": warehouse.target.schema},
         )
     }
-    each = " union all ".join(f"select max(_loaded_at) as at from {warehouse.raw}.{e.table}" for e in ENTITIES)
+    landed = (*ENTITIES, *EVENTS, FILE_PAYOUTS)
+    each = " union all ".join(f"select max(_loaded_at) as at from {warehouse.raw}.{e.table}" for e in landed)
     (newest,) = warehouse.rows(f"select max(at) from ({each})")[0]
     newest = newest.replace(tzinfo=UTC) if newest and newest.year > 1970 else None
     return Evidence(warehouse, warehouse.raw, warehouse.target.schema, built, newest)

@@ -15,6 +15,7 @@ from typing import Any
 from loaders import embedded
 from loaders.checks.coverage import Span, coverage
 from loaders.entities import CONDITIONS, ENTITIES, MARKET_DATA, USER_POSITIONS
+from loaders.events import EVENTS
 from loaders.target import Target
 from loaders.warehouse import Warehouse, opened
 
@@ -131,7 +132,7 @@ def read_warehouse(warehouse: Warehouse) -> Snapshot:
         return nothing(warehouse.target)
     covered = coverage(warehouse)
     entities = []
-    for entity in ENTITIES:
+    for entity in (*ENTITIES, *EVENTS):
         if entity.table not in there:
             continue
         # Counts and extremes are in the parts' own records, so this reads no rows. Copies are counted too: telling

@@ -87,7 +87,18 @@ def check_payout_sums(name: str, evidence: Evidence) -> Check:
 
 def check_truth(name: str, evidence: Evidence) -> Check:
     """One row per condition in vw_resolutions_truth, numerators to the denominator, payouts to 1 within 1e-17."""
-    conditions, resolved = evidence.one(f"select count(), countIf({is_resolved()}) from {latest_conditions(evidence)}")
+    conditions, resolved = evidence.one(
+        f"""
+        select uniqExact(condition), uniqExactIf(condition, resolved)
+        from (
+            select id as condition, {is_resolved()} as resolved from {latest_conditions(evidence)}
+            union all
+            select condition_id, true from {evidence.raw}.condition_resolutions final where is_deleted = 0
+            union all
+            select condition_id, true from {evidence.raw}.file_payouts
+        )
+        """
+    )
     rows, unique, shown, sums, payouts = evidence.one(
         f"""
         select
@@ -114,6 +125,30 @@ def check_truth(name: str, evidence: Evidence) -> Check:
         return Check(name, UNCHECKED, numbers, "no condition is landed yet")
     result = verdict(numbers, list(numbers)[2:])
     return Check(name, result, numbers, "see vw_resolutions_truth" if result == FAIL else "")
+
+
+def check_sources(name: str, evidence: Evidence) -> Check:
+    """Chain, subgraph and files report the same payout wherever several of them report one."""
+    compared, apart = evidence.one(
+        f"""
+        with
+            length(one.payout_numerators) != length(other.payout_numerators)
+            or arrayExists(
+                (ours, theirs) -> ours * other.payout_denominator != theirs * one.payout_denominator,
+                one.payout_numerators,
+                arrayResize(other.payout_numerators, length(one.payout_numerators))
+            ) as differ
+        select uniqExact(one.condition_id), uniqExactIf(one.condition_id, differ)
+        from {evidence.marts}.int_payout_vectors as one
+        inner join {evidence.marts}.int_payout_vectors as other on one.condition_id = other.condition_id
+        where one.priority < other.priority
+        """
+    )
+    numbers = {"reported_by_several": compared, "disagree": apart}
+    if not compared:
+        return Check(name, UNCHECKED, numbers, "payouts of one source only: polyledger load logs --only resolutions")
+    why = "see int_payout_vectors, and the test assert_sources_agree_on_payouts"
+    return Check(name, verdict(numbers, ["disagree"]), numbers, why if apart else "")
 
 
 def check_winners(name: str, evidence: Evidence) -> Check:

@@ -98,6 +98,8 @@ class Market:
     listed_backwards: bool = False  # the registry announces tokens in either order
     payouts: list[int] = field(default_factory=list)  # empty until resolved
     locked: int = 0  # collateral behind the shares
+    oracle: str = ""
+    question: str = ""
 
 
 @dataclass
@@ -199,8 +201,9 @@ class Chain:
         neg_risk = oracle == NEG_RISK_ADAPTER
         condition = condition_id(oracle, question)
         tokens = [position_id(WCOL if neg_risk else USDC_E, condition, outcome) for outcome in (0, 1)]
-        self.markets.append(Market(condition, tokens, neg_risk, fee_rate_bps, listed_backwards))
-        return self.markets[-1]
+        market = Market(condition, tokens, neg_risk, fee_rate_bps, listed_backwards, oracle=oracle, question=question)
+        self.markets.append(market)
+        return market
 
     def add_question(self, event: Event, *, listed_backwards: bool = False) -> Market:
         question = question_id(event.market_id, len(event.questions))

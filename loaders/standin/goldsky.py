@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from graphql import (
     DocumentNode,
@@ -136,60 +136,30 @@ class Reply:
     cut: bool = False  # send half of the body and hang up
 
 
-class Goldsky:
-    """The server. Entities are lists of rows by entity name, as {"OrderFilledEvent": [{"id": ..}, ..]}.
+class Server:
+    """Listens on loopback and hands every POST to `reply`."""
 
-    A row may have a `_block`, the block from which it exists; it is not served. Rows that are put without one are of a
-    new block. Of two rows of one id the later one wins, and the earlier stays visible to queries pinned before its
-    `_block`. Rows are not copied: to change one while
-    the server runs, `put` a new one. `head` is the unix time of the newest block (default: the largest timestamp
-    among the rows), `latency` the seconds every answer takes, `token` what a request must bear, if anything,
-    `allowance` the requests answered in any ten seconds, if that is limited; more are refused with 429. With
-    `blocks_behind` every other request is answered by a replica that has indexed so many blocks less.
-    """
+    path = ""
 
-    def __init__(
-        self,
-        entities: dict[str, list[Row]],
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        head: int | None = None,
-        faults: Faults | None = None,
-        latency: float = 0.0,
-        token: str | None = None,
-        allowance: int | None = None,
-        blocks_behind: int = 0,
-    ) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self.host = host
         self.port = port
-        self.head = head
-        self.faults = faults or Faults(0.0)
-        self.latency = latency
-        self.token = token
-        self.allowance = allowance
-        self.blocks_behind = blocks_behind
-        self.granted: deque[float] = deque()  # when, in the last ten seconds
         self.base_url = ""  # known once started
-        self.requests: list[Request] = []
-        self.started_at = int(time.time())
-        self.head_number = FIRST_HEAD
-        self.tables = {name: Table() for name in schema.ENTITY_NAMES}
         self.lock = threading.RLock()
         self.stopping = threading.Event()
         self.connections: set[socket.socket] = set()
         self.listener: Listener | None = None
-        check(entities, "the entities given")
-        for name, rows in entities.items():
-            self.tables[name].put(rows)
-        self.head_number = max(self.head_number, *(table.newest for table in self.tables.values()))
 
-    def start(self) -> "Goldsky":
+    def reply(self, path: str, authorization: str | None, body: bytes) -> Reply:
+        """Answer one request."""
+        raise NotImplementedError
+
+    def start(self) -> Self:
         """Listen; after a stop, at the same address again."""
         self.stopping.clear()
         self.listener = Listener((self.host, self.port), partial(Handler, self))
         self.port = self.listener.server_address[1]
-        self.base_url = f"http://{self.host}:{self.port}/subgraphs"
+        self.base_url = f"http://{self.host}:{self.port}{self.path}"
         threading.Thread(target=self.listener.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
@@ -206,11 +176,56 @@ class Goldsky:
                 with suppress(OSError):  # the client may have hung up first
                     connection.shutdown(socket.SHUT_RDWR)
 
-    def __enter__(self) -> "Goldsky":
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+class Goldsky(Server):
+    """The server. Entities are lists of rows by entity name, as {"OrderFilledEvent": [{"id": ..}, ..]}.
+
+    A row may have a `_block`, the block from which it exists; it is not served. Rows that are put without one are of a
+    new block. Of two rows of one id the later one wins, and the earlier stays visible to queries pinned before its
+    `_block`. Rows are not copied: to change one while
+    the server runs, `put` a new one. `head` is the unix time of the newest block (default: the largest timestamp
+    among the rows), `latency` the seconds every answer takes, `token` what a request must bear, if anything,
+    `allowance` the requests answered in any ten seconds, if that is limited; more are refused with 429. With
+    `blocks_behind` every other request is answered by a replica that has indexed so many blocks less.
+    """
+
+    path = "/subgraphs"
+
+    def __init__(
+        self,
+        entities: dict[str, list[Row]],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        head: int | None = None,
+        faults: Faults | None = None,
+        latency: float = 0.0,
+        token: str | None = None,
+        allowance: int | None = None,
+        blocks_behind: int = 0,
+    ) -> None:
+        super().__init__(host, port)
+        self.head = head
+        self.faults = faults or Faults(0.0)
+        self.latency = latency
+        self.token = token
+        self.allowance = allowance
+        self.blocks_behind = blocks_behind
+        self.granted: deque[float] = deque()  # when, in the last ten seconds
+        self.requests: list[Request] = []
+        self.started_at = int(time.time())
+        self.head_number = FIRST_HEAD
+        self.tables = {name: Table() for name in schema.ENTITY_NAMES}
+        check(entities, "the entities given")
+        for name, rows in entities.items():
+            self.tables[name].put(rows)
+        self.head_number = max(self.head_number, *(table.newest for table in self.tables.values()))
 
     def put(self, entity: str, rows: list[Row]) -> None:
         """Add rows, or replace those of the same id; the head moves on by a block, or to the last `_block` given."""
@@ -450,23 +465,23 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # keeps connections open
     disable_nagle_algorithm = True  # or every answer waits 40 ms for an acknowledgement
 
-    def __init__(self, goldsky: Goldsky, *arguments: Any) -> None:
-        self.goldsky = goldsky
+    def __init__(self, of: Server, *arguments: Any) -> None:
+        self.of = of
         super().__init__(*arguments)
 
     def setup(self) -> None:
         super().setup()
-        with self.goldsky.lock:
-            self.goldsky.connections.add(self.connection)
+        with self.of.lock:
+            self.of.connections.add(self.connection)
 
     def finish(self) -> None:
-        with self.goldsky.lock:
-            self.goldsky.connections.discard(self.connection)
+        with self.of.lock:
+            self.of.connections.discard(self.connection)
         super().finish()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.send(self.goldsky.reply(self.path, self.headers.get("Authorization"), body))
+        self.send(self.of.reply(self.path, self.headers.get("Authorization"), body))
 
     def do_GET(self) -> None:
         self.send(message(405, "Send a POST with a GraphQL query"))

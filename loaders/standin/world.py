@@ -76,6 +76,7 @@ class World:
     settled: dict[tuple[str, str], Fraction] = field(repr=False)  # resolved conditions, open shares at payout
     history: list[tuple[str, Row]] = field(repr=False)  # entity and row of every event, in the order of the chain
     redeemed: dict[str, list[int]] = field(repr=False)  # shares by outcome that left in each redemption, by row id
+    resolutions: list[tuple[int, Market]] = field(repr=False)  # unix seconds and what was resolved then
     since: int  # the first event
     until: int  # one after the last event
 
@@ -94,6 +95,7 @@ class Crowd:
         self.chain = Chain(self.wallets, PURSE)
         self.second = 0
         self.prices: dict[str, int] = {}  # of outcome 0 in ticks, by condition
+        self.resolutions: list[tuple[int, Market]] = []
         self.resting: dict[str, Order] = {}  # a partly filled order, by condition
 
     def bits(self, count: int) -> str:
@@ -323,13 +325,14 @@ def simulate(
                 chain.prove()
                 for index, market in enumerate(closing.markets):
                     market.payouts = closing.payouts if index == closing.winner else [0, 1]
+                    crowd.resolutions.append((crowd.second, market))
         if known and step % max(steps // 5, 1) == 1:
             crowd.visit_strangers(crowd.bits(256))
         if known and step == steps // 3:
             crowd.visit_strangers(known.condition, known)
         crowd.act()
     chain.prove()
-    return world_of(chain, known)
+    return world_of(chain, known, crowd.resolutions)
 
 
 def prepare_markets(crowd: Crowd, plain: int, neg_risk_events: int, fees: bool) -> None:
@@ -368,7 +371,7 @@ def foreign_market(crowd: Crowd) -> Market:
     return Market(condition, tokens, neg_risk=False, payouts=[1, 0])
 
 
-def world_of(chain: Chain, known: Market | None) -> World:
+def world_of(chain: Chain, known: Market | None, resolutions: list[tuple[int, Market]]) -> World:
     entities = chain.entities()
     if known:
         entities["Condition"].append(condition_row(known))
@@ -380,7 +383,7 @@ def world_of(chain: Chain, known: Market | None) -> World:
         if condition in payouts
     }
     seconds = [int(row["timestamp"]) for rows in entities.values() for row in rows if "timestamp" in row]
-    return World(entities, ledger, settled, chain.history, chain.redeemed, min(seconds), max(seconds) + 1)
+    return World(entities, ledger, settled, chain.history, chain.redeemed, resolutions, min(seconds), max(seconds) + 1)
 
 
 def worth(shares: Sequence[int], payouts: Sequence[int]) -> Fraction:

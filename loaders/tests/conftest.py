@@ -37,9 +37,8 @@ class Desk:
     base_url: str = "http://127.0.0.1:9/subgraphs"  # nobody answers there
 
     def environment(self, **more: str) -> dict[str, str]:
-        kept = {
-            k: v for k, v in os.environ.items() if not k.startswith(("GOLDSKY_", "POLYLEDGER_", "CLICKHOUSE_", "DBT_"))
-        }
+        ours = ("GOLDSKY_", "POLYGON_", "POLYLEDGER_", "CLICKHOUSE_", "DBT_")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
         return kept | {
             "POLYLEDGER_DATA": str(self.data),
             "GOLDSKY_BASE_URL": self.base_url,

@@ -89,10 +89,52 @@ UNIT_BREAKS = (
     ),
     unit(
         "the newest answer about a condition counts",
+        f"{INTERMEDIATE}/int_payout_vectors.sql",
+        "source asc, loaded_at desc",
+        "source asc, loaded_at asc",
+        "each_source_has_its_newest_word_and_a_log_that_is_gone_has_none",
+    ),
+    unit(
+        "a log whose block has left the chain does not count",
+        f"{INTERMEDIATE}/int_payout_vectors.sql",
+        "    where not is_gone\n",
+        "",
+        "each_source_has_its_newest_word_and_a_log_that_is_gone_has_none",
+    ),
+    unit(
+        "the chain counts before the subgraph, and that before a file",
         f"{INTERMEDIATE}/int_conditions.sql",
-        "loaded_at desc",
-        "loaded_at asc",
-        "the_newest_answer_about_a_condition_counts",
+        "priority asc",
+        "priority desc",
+        "the_first_source_in_the_written_order_counts",
+    ),
+    unit(
+        "a resolution log tells the time of the resolution",
+        f"{INTERMEDIATE}/int_resolution_times.sql",
+        "coalesce(reported.reported_at, first_redeemed_at, last_event_at)",
+        "coalesce(first_redeemed_at, reported.reported_at, last_event_at)",
+        "a_condition_was_resolved_by_its_first_redemption_or_after_its_last_event",
+    ),
+    unit(
+        "in V2 too who buys gives collateral",
+        "models/staging/chain/stg_chain__order_fills.sql",
+        "if(side = 0, toUInt256(0), token_id) as given_asset_id",
+        "if(side = 1, toUInt256(0), token_id) as given_asset_id",
+        "side_0_gives_collateral_and_side_1_gives_the_token",
+    ),
+    unit(
+        "the contract's numerators are parts of their sum",
+        "models/staging/chain/stg_chain__condition_resolutions.sql",
+        "arraySum(payout_numerators)",
+        "arrayMax(payout_numerators)",
+        "the_numerators_of_a_resolution_are_parts_of_their_sum",
+    ),
+    unit(
+        "payouts of a file may be decimals",
+        "models/staging/files/stg_files__payouts.sql",
+        "arrayMap(n -> {{ decimal_as_integer('n', 'fraction_digits') }}, payouts)",
+        "arrayMap(n -> toUInt256OrZero(n), payouts)",
+        "payouts_of_a_file_may_be_decimals",
     ),
     unit(
         "outcomes are in the order of the position ids",
@@ -459,8 +501,8 @@ UNIT_BREAKS = (
     unit(
         "nobody redeems before the resolution",
         f"{INTERMEDIATE}/int_resolution_times.sql",
-        "coalesce(first_redeemed_at, last_event_at) as resolved_at",
-        "last_event_at as resolved_at",
+        "first_redeemed_at, last_event_at) as known_at",
+        "last_event_at, first_redeemed_at) as known_at",
         "a_condition_was_resolved_by_its_first_redemption_or_after_its_last_event",
     ),
     unit(
@@ -1021,9 +1063,16 @@ DATA_BREAKS = (
             ("assert_no_fill_is_invented",),
         ),
         Break(
+            "a source has one payout of a condition",
+            f"{INTERMEDIATE}/int_payout_vectors.sql",
+            "    limit 1 by condition_id, source\n",
+            "",
+            ("unique_together_int_payout_vectors_condition_id__source",),
+        ),
+        Break(
             "a condition is asked often and counts once",
             f"{INTERMEDIATE}/int_conditions.sql",
-            "    limit 1 by condition_id\n",
+            "    order by condition_id asc, loaded_at desc\n    limit 1 by condition_id\n",
             "",
             ("unique_int_conditions_condition_id", "unique_vw_resolutions_truth_condition_id"),
         ),
@@ -1262,16 +1311,18 @@ DATA_BREAKS = (
         Break(
             "a condition is resolved once",
             f"{INTERMEDIATE}/int_resolution_times.sql",
-            "    group by condition_id\n",
-            "    group by condition_id, event_type\n",
+            "    where events.condition_id is not null\n    group by condition_id\n",
+            "    where events.condition_id is not null\n    group by condition_id, event_type\n",
             ("unique_int_resolution_times_condition_id",),
         ),
         Break(
-            "a resolution's time has one of two bases",
+            "a resolution's time has one of four bases",
             f"{INTERMEDIATE}/int_resolution_times.sql",
-            "'first_redemption')",
-            "'redemption')",
-            ("accepted_values_vw_resolutions_truth_resolved_at_basis__first_redemption__last_event",),
+            "            'first_redemption'\n",
+            "            'redemption'\n",
+            (
+                "accepted_values_vw_resolutions_truth_resolved_at_basis__resolution_log__file__first_redemption__last_event",
+            ),
         ),
         Break(
             "windows have names",
@@ -1771,6 +1822,25 @@ def condition(number: int, tokens: str, numerators: str, denominator: int) -> st
     )
 
 
+def given_payout(number: int, payouts: str) -> str:
+    return (
+        "insert into polyledger_raw.file_payouts (condition_id, payouts, file) "
+        f"values (unhex('{number:064x}'), {payouts}, 'payouts.csv')"
+    )
+
+
+def resolution(number: int, numerators: str, **changed: str) -> str:
+    """A log by which a condition was resolved."""
+    row = {
+        "transaction_hash": f"unhex('{number:064x}')",
+        "log_index": str(number),
+        "timestamp": "'2025-01-02 00:00:00'",
+        "condition_id": f"unhex('{number:064x}')",
+        "payout_numerators": numerators,
+    } | changed
+    return f"insert into polyledger_raw.condition_resolutions ({', '.join(row)}) values ({', '.join(row.values())})"
+
+
 ZERO = "''"  # of any length
 BAD_ROWS = {
     "a good fill": (fill(1), ()),
@@ -1822,6 +1892,12 @@ BAD_ROWS = {
             "assert_payouts_are_as_served",
         ),
     ),
+    "a file that says the same as the subgraph": (given_payout(11, "['27', '23']"), ()),
+    "a log that says the same as both": (resolution(11, "[54, 46]"), ()),
+    "a condition that only a file knows": (given_payout(14, "['1', '0']"), ()),
+    "a condition that only a log knows": (resolution(15, "[0, 1]"), ()),
+    "a log of a block that has left the chain": (resolution(11, "[0, 1]", log_index="12", is_deleted="1"), ()),
+    "a file that contradicts a log": (given_payout(15, "['1', '0']"), ("assert_sources_agree_on_payouts",)),
     "a condition with three outcomes": (condition(13, "[75, 76, 77]", "['1', '0', '0']", 1), ()),
     "a fill of a third outcome": (fill(11, taker_asset_id="77"), ("in_range_int_fills_1__outcome_index",)),
 }

@@ -24,13 +24,15 @@ from loaders.warehouse import Warehouse, declared_columns, opened
 MARTS = (
     "fct_fills",
     "vw_resolutions_truth",
+    "int_payout_vectors",
     "fct_realized_pnl_by_market",
     "audit_double_entry",
     "audit_subgraph_positions",
     "audit_baselines",
 )
+ALIASED = ("order_filled_events", "order_filled_events_v2", "condition_resolutions")  # their id is reckoned
 STORED = {  # columns of each raw table that are inserted
-    table: ", ".join(column for column in columns if (table, column) != ("order_filled_events", "id"))
+    table: ", ".join(column for column in columns if column != "id" or table not in ALIASED)
     for table, columns in declared_columns().items()
 }
 OLD = "toDateTime64('2025-01-01 00:00:00', 6, 'UTC')"  # landed then: no mart is older
@@ -119,7 +121,7 @@ def test_what_was_loaded_and_built_passes(built: Desk, world: World) -> None:
     checks = {check["name"]: check for check in json.loads(built.polyledger("verify", "--json").stdout)["checks"]}
     assert all(set(check) == {"name", "verdict", "numbers", "why"} for check in checks.values())
     unchecked = {name for name, check in checks.items() if check["verdict"] == "not checked"}
-    assert unchecked == {"positions", "subgraph record", "baselines"}
+    assert unchecked == {"payout sources", "positions", "subgraph record", "baselines"}
     assert {check["verdict"] for name, check in checks.items() if name not in unchecked} == {"pass"}
     count = len(world.entities["OrderFilledEvent"])
     assert checks["fills"]["numbers"] == {
@@ -514,3 +516,19 @@ def test_marts_of_another_version_hide_no_other_check(built: Desk, target: Targe
             warehouse.command(f"create view older.{mart} as select {values} from polyledger.{mart}")
     said = built.polyledger("verify", code=1, POLYLEDGER_SCHEMA="older").stdout
     assert "1 fail" in said and "resembles" in said
+
+
+def test_sources_of_payouts_agree_or_are_seen_not_to(marts: Copy) -> None:
+    same = "select condition_id, 'file', 3, arrayMap(n -> n * 3, payout_numerators), payout_denominator * 3"
+    some = "from m.int_payout_vectors where length(payout_numerators) = 2 order by condition_id limit 5"
+    marts(
+        "insert into m.int_payout_vectors (condition_id, source, priority, payout_numerators, payout_denominator) "
+        f"{same} {some}"
+    )
+    marts.check("payout sources", "pass", reported_by_several=5, disagree=0)
+    marts(
+        "insert into m.int_payout_vectors (condition_id, source, priority, payout_numerators, payout_denominator) "
+        "select condition_id, 'chain', 1, [payout_numerators[1] + 1, payout_numerators[2]], payout_denominator + 1 "
+        "from m.int_payout_vectors where source = 'file' and payout_numerators[2] > 0 order by condition_id limit 1"
+    )
+    marts.check("payout sources", "fail", reported_by_several=5, disagree=1)

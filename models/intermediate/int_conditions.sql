@@ -2,21 +2,36 @@
 
 with asked as (select * from {{ ref('stg_goldsky__conditions') }}),
 
--- A condition is asked again until it is resolved, and once more when corrected: the newest answer counts.
+vectors as (select * from {{ ref('int_payout_vectors') }}),
+
+-- Tokens never change; what was asked last has the most.
 latest as (
-    select * from asked
+    select
+        condition_id,
+        token_ids
+    from asked
     order by condition_id asc, loaded_at desc
+    limit 1 by condition_id
+),
+
+-- Where several sources report a payout the first in the written order counts, and a test fails if they disagree.
+first_vectors as (
+    select * from vectors
+    order by condition_id asc, priority asc
     limit 1 by condition_id
 ),
 
 resolved as (
     select
-        condition_id,
-        token_ids,
-        toBool(payout_denominator > 0) as is_resolved,
-        payout_numerators,
-        payout_denominator
+        assumeNotNull(coalesce(latest.condition_id, first_vectors.condition_id)) as condition_id,
+        latest.token_ids as token_ids,
+        toBool(first_vectors.condition_id is not null) as is_resolved,
+        first_vectors.payout_numerators as payout_numerators,
+        coalesce(first_vectors.payout_denominator, toUInt256(0)) as payout_denominator,
+        coalesce(first_vectors.source, 'pnl-subgraph') as source
     from latest
+    full outer join first_vectors on latest.condition_id = first_vectors.condition_id
 )
 
 select * from resolved
+settings join_use_nulls = 1

@@ -8,7 +8,8 @@ truth as (
     select
         {{ hex_text('conditions.condition_id') }} as condition_id,
         token_ids,
-        length(token_ids) as outcome_count,
+        -- Without the subgraph the tokens are not known, and the vector tells how many there are.
+        greatest(length(token_ids), length(conditions.payout_numerators)) as outcome_count,
         is_resolved,
         if(is_resolved, conditions.payout_numerators, []) as payout_numerators,
         nullIf(conditions.payout_denominator, 0) as payout_denominator,
@@ -24,7 +25,7 @@ truth as (
         ) as winning_index,
         times.resolved_at as resolved_at,
         times.resolved_at_basis as resolved_at_basis,
-        'pnl-subgraph' as source
+        conditions.source as source
     from conditions
     left join times on conditions.condition_id = times.condition_id
 )
