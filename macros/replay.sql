@@ -144,6 +144,7 @@ cast(
 
     The subgraph takes a fill before fees, any leg of a set at half a dollar, and NO shares that are converted at what
     they cost on average. A fill of no shares has no price: it would stop the subgraph, and is left out.
+    It reads the V1 exchanges only.
     YES shares that a conversion brings have no cost of their own: it comes with a line of int_conversion_costs. -#}
 {% macro replay_events(lines, costs=true) -%}
 select
@@ -163,7 +164,7 @@ select
     ) as added_cost,
     multiIf(
         kind in (6, 7), {{ lines }}.subgraph_shares,
-        is_brought, toInt128(0),
+        is_brought or is_v2, toInt128(0),
         reinterpretAsInt128({{ lines }}.shares)
     ) as subgraph_shares,
     multiIf(

@@ -10,19 +10,25 @@ entries as (select * from {{ ref('int_entries') }}),
 
 markets as (select * from {{ ref('int_markets') }}),
 
+exchange_sets as (select * from {{ ref('int_exchange_sets') }}),
+
 questions as (select * from {{ ref('int_neg_risk_questions') }}),
 
 -- From what was landed, not from the wallets' books: those are held against it.
 split as (
     select * from splits
-    where condition_id in (select condition_id from markets)
+    where
+        condition_id in (select condition_id from markets)
+        and split_id not in (select set_event_id from exchange_sets)
     order by split_id asc, loaded_at desc
     limit 1 by split_id
 ),
 
 merged as (
     select * from merges
-    where condition_id in (select condition_id from markets)
+    where
+        condition_id in (select condition_id from markets)
+        and merge_id not in (select set_event_id from exchange_sets)
     order by merge_id asc, loaded_at desc
     limit 1 by merge_id
 ),

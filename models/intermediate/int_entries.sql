@@ -15,7 +15,8 @@ entries as (
             'happened_at',
             'transaction_hash',
             'changes.kind',
-            'if(kind in (2, 3), ' ~ order_tail('order_hash') ~ ', ' ~ log_tail('log_index', 'source_id') ~ ')',
+            'if(kind in (2, 3) and log_index is null, ' ~ order_tail('order_hash') ~ ', ' ~ log_tail('log_index', 'source_id')
+            ~ ')',
         ) }} as moment,
         toUInt8(changes.kind) as kind,
         if(outcome_index = 255, fill_token_id, toUInt256(0)) as unplaced_token_id,
@@ -30,6 +31,7 @@ entries as (
         minted_sets,
         merged_sets,
         toLowCardinality(match_problem) as match_problem,
+        toBool(is_v2) as is_v2,
         toBool(carries_cost) as carries_cost
     from changes
 )

@@ -1,6 +1,13 @@
 {{ config(materialized='view') }}
 
-with fills as (select * from {{ ref('stg_goldsky__order_fills') }}),
+with fills as (
+    select
+        *,
+        null as log_index
+    from {{ ref('stg_goldsky__order_fills') }}
+),
+
+fills_v2 as (select * from {{ ref('stg_chain__order_fills') }}),
 
 exchanges as (
     select address from {{ ref('int_system_addresses') }}
@@ -16,15 +23,18 @@ conversions as (select * from {{ ref('stg_goldsky__neg_risk_conversions') }}),
 redemptions as (select * from {{ ref('stg_goldsky__redemptions') }}),
 
 names as (
+    {% for source in ['fills', 'fills_v2'] %}
     select
         wallet,
         filled_at as happened_at,
         transaction_hash,
         if(counterparty in (select address from exchanges), 3, 2) as kind,
-        null as log_index,
+        log_index,
         order_hash,
         '' as source_id
-    from fills
+    from {{ source }}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
     {% for source, kind, id in [
         ('splits', 1, 'split_id'), ('merges', 4, 'merge_id'), ('conversions', 5, 'conversion_id'),
         ('redemptions', 6, 'redemption_id'),
@@ -49,7 +59,8 @@ placed as (
             'happened_at',
             'transaction_hash',
             'kind',
-            'if(kind in (2, 3), ' ~ order_tail('order_hash') ~ ', ' ~ log_tail('log_index', 'source_id') ~ ')',
+            'if(kind in (2, 3) and log_index is null, ' ~ order_tail('order_hash') ~ ', ' ~ log_tail('log_index', 'source_id')
+            ~ ')',
         ) }} as moment
     from names
 )

@@ -6,7 +6,8 @@
         toDecimal128(0, 6) as leftover_usdc,
         toDecimal128(0, 6) as minted_sets,
         toDecimal128(0, 6) as merged_sets,
-        '' as match_problem
+        '' as match_problem,
+        false as is_v2
 {%- endset %}
 
 with fills as (select * from {{ ref('int_fills') }}),
@@ -22,7 +23,7 @@ changes as (
         if(is_taker, 3, 2) as kind,
         filled_at as happened_at,
         transaction_hash,
-        null as log_index,
+        log_index,
         order_hash,
         '' as source_id,
         toUInt16(0) as leg,
@@ -49,6 +50,7 @@ changes as (
             not is_match_whole, 'broken',
             ''
         ) as match_problem,
+        protocol = 'v2' as is_v2,
         false as carries_cost
     from fills
     union all

@@ -6,11 +6,16 @@ questions as (select * from {{ ref('int_neg_risk_questions') }}),
 
 fills as (select * from {{ ref('stg_goldsky__order_fills') }}),
 
+fills_v2 as (select * from {{ ref('stg_chain__order_fills') }}),
+
 tokens as (select * from {{ ref('int_tokens') }}),
 
 traded as (
     select distinct if(given_asset_id = 0, received_asset_id, given_asset_id) as token_id
     from fills
+    union distinct
+    select distinct if(given_asset_id = 0, received_asset_id, given_asset_id) as token_id
+    from fills_v2
 ),
 
 -- Other projects use the same contract with collateral of their own. A condition is Polymarket's when an exchange

@@ -19,6 +19,7 @@ select
     leftover_shares,
     leftover_usdc,
     carries_cost,
+    is_v2,
     delta_shares,
     delta_usdc,
     added_cost,

@@ -6,6 +6,8 @@ merges as (select * from {{ ref('stg_goldsky__merges') }}),
 
 markets as (select * from {{ ref('int_markets') }}),
 
+exchange_sets as (select * from {{ ref('int_exchange_sets') }}),
+
 -- A split pays one USDC for a set of both outcomes; a merge is the same, backwards.
 sets as (
     select
@@ -25,7 +27,9 @@ sets as (
 
 once as (
     select * from sets
-    where condition_id in (select condition_id from markets)
+    where
+        condition_id in (select condition_id from markets)
+        and set_event_id not in (select set_event_id from exchange_sets)
     order by event_type asc, set_event_id asc, loaded_at desc
     limit 1 by event_type, set_event_id
 ),

@@ -5,5 +5,6 @@ with listed as (select * from {{ ref('system_addresses') }})
 select
     {{ hex_bytes('address', 20) }} as address,
     kind,
-    name
+    name,
+    protocol
 from listed

@@ -5,7 +5,7 @@ with fills as (select * from {{ ref('int_fills') }}),
 -- A view: the text of the ids is made for the rows that are asked for, and not stored twice.
 readable as (
     select
-        concat({{ hex_text('fills.transaction_hash') }}, '_', {{ hex_text('fills.order_hash') }}) as fill_id,
+        {{ fill_id('fills') }} as fill_id,
         {{ hex_text('fills.transaction_hash') }} as transaction_hash,
         {{ hex_text('fills.order_hash') }} as order_hash,
         filled_at,
@@ -24,7 +24,7 @@ readable as (
         delta_shares,
         delta_usdc,
         exchange,
-        'v1' as protocol
+        protocol
     from fills
 )
 

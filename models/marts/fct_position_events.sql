@@ -20,7 +20,7 @@ readable as (
     select
         if(
             events.event_type = 'fill',
-            concat({{ hex_text('events.transaction_hash') }}, '_', {{ hex_text('events.order_hash') }}),
+            {{ fill_id('events') }},
             concat(events.source_id, '-', toString(events.leg))
         ) as event_id,
         events.event_type as event_type,
