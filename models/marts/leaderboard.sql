@@ -8,6 +8,8 @@ windows as (select * from {{ ref('int_windows') }}),
 
 series as (select * from {{ ref('int_window_series') }}),
 
+complete as (select * from {{ ref('int_complete_until') }}),
+
 system_addresses as (select address from {{ ref('int_system_addresses') }}),
 
 -- Exchanges and adapters hold and move what is others'; they trade for nobody. Who sold what was never bought has a
@@ -81,7 +83,8 @@ ranked as (
         sharpe_ratio,
         max_drawdown_usdc,
         markets_traded,
-        fill_count
+        fill_count,
+        (select complete_until from complete) as complete_until
     from sharpes
 )
 

@@ -17,7 +17,8 @@ typed as (
         {{ from_base_units('taker_amount_filled') }} as received_amount,
         {{ from_base_units('fee') }} as fee_amount,
         toBool(is_deleted) as is_gone,
-        _loaded_at as loaded_at
+        _loaded_at as loaded_at,
+        _run_id as run_id
     from landed
 )
 
