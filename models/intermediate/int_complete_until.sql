@@ -7,9 +7,9 @@ with coverage as (select * from {{ ref('audit_coverage') }}),
 days as (
     select
         day,
-        countIf(protocol = 'v1' and last_at >= {{ v1_end }}) > 0 as has_late_v1,
+        countIf(protocol = 'v1' and coverage.last_at >= {{ v1_end }}) > 0 as has_late_v1,
         countIf(protocol = 'v2') > 0 as has_v2,
-        maxIf(missing_days, protocol = 'v2') as missing_days,
+        maxIf(coverage.missing_days, protocol = 'v2') as missing_days,
         max(coverage.last_at) as last_at
     from coverage
     group by day
