@@ -1,4 +1,5 @@
--- The days of a position add up to what it realized; each is there once and they are in order.
+-- The days of a position add up to what it realized, and are in order. Where conversions carried cost, a day may be there
+-- more than once.
 select
     wallet,
     condition_id,
@@ -8,4 +9,4 @@ select
 from {{ ref('int_positions') }}
 where
     arraySum(realized_by_day.pnl_usdc) != realized_pnl_usdc
-    or realized_by_day.day != arraySort(arrayDistinct(realized_by_day.day))
+    or realized_by_day.day != arraySort(realized_by_day.day)
