@@ -312,7 +312,7 @@ UNIT_BREAKS = (
     unit(
         "NO leaves a conversion at what it cost",
         "macros/replay.sql",
-        "kind = 5 and {{ lines }}.shares < 0 as at_average",
+        "toBool(kind = 5 and {{ lines }}.shares < 0) as at_average",
         "false as at_average",
         "converted_no_leaves_at_average_cost_and_yes_costs_what_its_own_line_says",
         EVENTS,
@@ -415,7 +415,7 @@ UNIT_BREAKS = (
         "macros/replay.sql",
         "    arraySort(event -> event.1, groupArray((\n",
         "    identity(groupArray((\n",
-        "events_are_in_the_order_of_time_transaction_kind_log_index_and_id",
+        "events_are_in_the_order_of_time_transaction_kind_log_index_and_order",
         SUBGRAPH + COST + DAYS,
     ),
     unit(
