@@ -1453,6 +1453,20 @@ DATA_BREAKS = (
             "    group by wallet, token_id, is_served\n",
             ("unique_together_audit_subgraph_positions_wallet__token_id",),
         ),
+        Break(
+            "conditions are in lower case",
+            f"{MARTS}/fct_realized_pnl_by_market.sql",
+            "assumeNotNull({{ hex_text('wallet_conditions.condition_id') }})",
+            "upper(assumeNotNull({{ hex_text('wallet_conditions.condition_id') }}))",
+            ("is_hash_fct_realized_pnl_by_market_condition_id",),
+        ),
+        Break(
+            "units are in lower case",
+            f"{AUDIT}/audit_double_entry.sql",
+            "{{ hex_text('unit_id') }}",
+            "upper({{ hex_text('unit_id') }})",
+            ("is_hash_audit_double_entry_unit_id",),
+        ),
     ),
 )
 
@@ -1826,8 +1840,6 @@ BAD_ROWS = {
         (
             "is_hash_fct_fills_condition_id",
             "is_hash_fct_position_events_condition_id",
-            "is_hash_fct_realized_pnl_by_market_condition_id",
-            "is_hash_audit_double_entry_unit_id",
         ),
     ),
     "a good condition": (condition(11, "[71, 72]", "['0.54', '0.46']", 1), ()),

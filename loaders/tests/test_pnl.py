@@ -218,12 +218,12 @@ def test_what_was_booked_by_day_is_what_was_booked(told: Told) -> None:
         assert days == sorted(days), key
         assert sum(pnl for _, pnl in position.by_day) == position.realized, key
         # A day is there more than once where conversions carried cost on it.
-        booked: dict[int, int] = defaultdict(int)
+        booked: dict[int, Fraction] = defaultdict(Fraction)
         for day, pnl in position.by_day:
             booked[day] += pnl
         expected = told.average_cost.positions[key].by_day
         for day in booked.keys() | expected.keys():
-            assert abs(booked.get(day, 0) - expected.get(day, 0)) <= 3, (key, day)
+            assert abs(booked.get(day, Fraction(0)) - expected.get(day, Fraction(0))) <= 3, (key, day)
 
 
 def test_settled_pnl_is_what_the_chain_knows_and_what_one_wins_another_loses(told: Told) -> None:
