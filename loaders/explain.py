@@ -139,8 +139,8 @@ def explain(warehouse: Warehouse, wallet: str, condition: str | None) -> Explana
         market["pnl_by_events"] = by_condition.get(market["condition_id"])
         market["events"] = [e for e in events if e["condition_id"] == market["condition_id"]]
     ((unknown,),) = warehouse.rows(
-        f"""select countIf(condition_id is null or outcome_index is null) from {marts}.int_fills
-        where wallet = toFixedString(unhex(substring({{wallet:String}}, 3)), 20)""",
+        f"""select sum(fill_count) from {marts}.int_positions
+        where wallet = toFixedString(unhex(substring({{wallet:String}}, 3)), 20) and outcome_index = 255""",
         asked,
     )
     return {

@@ -6,10 +6,10 @@
     (its src at 7a92ba026a).
 
     A subquery: one row per wallet, condition and outcome of `events` (columns as in int_replay_events). The arrays
-    `ordered` (the events) and held, unmatched, amount, total_bought, unknown_amounts have an element for each event: the
-    state after it. The arrays of `places` (1 is the first event), cost, realized, avg_price and pnl have one for each
-    event that is kept; `keep` says which: 'days' (the last of each day), 'conversions' (and those before them) or 'steps'
-    (all).
+    `ordered` (the events) and held, unmatched, amount, total_bought, unknown_amounts have an element for each event:
+    the state after it. The arrays of `places` (1 is the first event), cost, realized, avg_price and pnl have one for
+    each event that is kept; `keep` says which: 'days' (the last of each day, and both sides of what conversions took
+    along), 'conversions' (and those before them) or 'steps' (all).
 
     What is a sum is summed for the whole array at once. Only what depends on a rounded value before it is folded, since
     a step of a fold costs the same for one position as for thousands. -#}
@@ -71,7 +71,9 @@ from (
             arrayCumSumNonNegative(delta_shares) as held,
             arrayPushFront(arrayPopBack(held), toInt128(0)) as held_before,
             arrayMap((delta, shares) -> least(greatest(-delta, 0), shares), delta_shares, held_before) as leaving,
-            arrayCumSum(arrayMap((delta, matched) -> greatest(-delta, 0) - matched, delta_shares, leaving)) as unmatched,
+            arrayCumSum(
+                arrayMap((delta, matched) -> greatest(-delta, 0) - matched, delta_shares, leaving)
+            ) as unmatched,
             arrayCumSum(
                 arrayMap((delta, cost) -> if(delta < 0, toInt128(0), cost), delta_shares, ordered.added_cost)
             ) as added_so_far,
@@ -87,7 +89,9 @@ from (
             arrayPushFront(arrayPopBack(amount), toInt128(0)) as amount_before,
             arrayMap(shares -> greatest(shares, 0), ordered.subgraph_shares) as bought,
             arrayCumSum(bought) as total_bought,
-            arrayMap((delta, shares) -> least(greatest(-delta, 0), shares), ordered.subgraph_shares, amount_before) as sold,
+            arrayMap(
+                (delta, shares) -> least(greatest(-delta, 0), shares), ordered.subgraph_shares, amount_before
+            ) as sold,
             arrayCumSum(arrayMap(
                 (is_unknown, shares) -> toUInt64(is_unknown and shares > 0), ordered.is_amount_unknown, amount_before
             )) as unknown_amounts,
@@ -139,8 +143,8 @@ cast(
 {%- endmacro %}
 
 
-{#- What both ledgers take from the lines of positions (columns as in int_position_lines): base units, and 10^-15 USDC for
-    costs. `costs` says whether there are lines of what the shares of a conversion had cost.
+{#- What both ledgers take from the lines of positions (columns as in int_position_lines): base units, and 10^-15 USDC
+    for costs. `costs` says whether there are lines of what the shares of a conversion had cost.
 
     The subgraph takes a fill before fees, any leg of a set at half a dollar, and NO shares that are converted at what
     they cost on average. A fill of no shares has no price: it would stop the subgraph, and is left out.
@@ -154,9 +158,11 @@ select
     moment,
     kind,
     reinterpretAsInt128({{ lines }}.shares - fee_shares + leftover_shares + {{ lines }}.delta_shares) as delta_shares,
-    reinterpretAsInt128({{ lines }}.fill_usdc + other_usdc - fee_usdc + leftover_usdc + {{ lines }}.delta_usdc) as delta_usdc,
+    reinterpretAsInt128(
+        {{ lines }}.fill_usdc + other_usdc - fee_usdc + leftover_usdc + {{ lines }}.delta_usdc
+    ) as delta_usdc,
     carries_cost,
-    kind = 5 and {{ lines }}.shares > 0 as is_brought,
+    toBool(kind = 5 and {{ lines }}.shares > 0) as is_brought,
     multiIf(
         {% if costs %}kind = 7, {{ lines }}.added_cost,{% endif %}
         is_brought, toInt128(0),
@@ -169,12 +175,12 @@ select
     ) as subgraph_shares,
     multiIf(
         kind in (2, 3),
-        intDiv(abs(fill_usdc) * 1000000, greatest(abs(reinterpretAsInt128({{ lines }}.shares)), 1)),
+        toInt128(intDiv(abs(fill_usdc) * 1000000, greatest(abs(reinterpretAsInt128({{ lines }}.shares)), 1))),
         kind in (1, 4),
         toInt128(500000),
         {{ lines }}.subgraph_price
     ) as subgraph_price,
-    kind = 5 and {{ lines }}.shares < 0 as at_average,
+    toBool(kind = 5 and {{ lines }}.shares < 0) as at_average,
     is_amount_unknown,
     reinterpretAsInt128({{ lines }}.fill_usdc) as fill_usdc,
     reinterpretAsInt128(fee_value_usdc) as fee_value

@@ -45,8 +45,11 @@ def unit(rule: str, file: str, right: str, wrong: str, test: str, parts: tuple[s
     return Break(rule, file, right, wrong, (test,), parts)
 
 
-# What is replayed: two ledgers that share their events, and the days of one of them.
-SUBGRAPH, COST, DAYS = ("subgraph",), ("cost",), ("days",)
+# Where int_fills takes the rows that count, and what would leave takers out.
+UNMOVED = "(transaction_hash, order_hash, filled_at) not in ("
+NO_EXCHANGE = "counterparty not in (select address from exchanges)"
+# What is replayed: two ledgers that share their events, the days of one of them, and sums.
+EVENTS, SUBGRAPH, COST, DAYS, SUMS = ("events",), ("subgraph",), ("cost",), ("days",), ("sums",)
 
 
 # Each of these fails a unit test. A unit test has its model's inputs from its own fixture, so one run can break every
@@ -195,22 +198,22 @@ UNIT_BREAKS = (
     unit(
         "a fill is its maker's, not its taker's",
         f"{INTERMEDIATE}/int_fills.sql",
-        "fills.wallet as wallet",
-        "if(is_taker, fills.wallet, fills.counterparty) as wallet",
+        "        wallet,\n        nullIf(",
+        "        if(is_taker, measured.wallet, measured.counterparty) as wallet,\n        nullIf(",
         "every_row_of_a_match_is_a_fill_of_its_owner_and_of_nobody_else",
     ),
     unit(
         "a row is one wallet's fill, not both sides'",
         f"{INTERMEDIATE}/int_fills.sql",
-        "fills.wallet as wallet",
-        "arrayJoin([fills.wallet, fills.counterparty]) as wallet",
+        "        wallet,\n        nullIf(",
+        "        arrayJoin([measured.wallet, measured.counterparty]) as wallet,\n        nullIf(",
         "every_row_of_a_match_is_a_fill_of_its_owner_and_of_nobody_else",
     ),
     unit(
         "a self-trade keeps both rows",
         f"{INTERMEDIATE}/int_fills.sql",
-        "fills as (\n    select * from landed\n",
-        "fills as (\n    select * from landed\n    where wallet != counterparty\n",
+        UNMOVED,
+        f"wallet != counterparty and {UNMOVED}",
         "a_self_trade_is_two_fills_that_cancel_out",
     ),
     unit(
@@ -223,8 +226,8 @@ UNIT_BREAKS = (
     unit(
         "a refund belongs to one transaction",
         f"{INTERMEDIATE}/int_fills.sql",
-        "            fills.transaction_hash = refunded.transaction_hash\n            and fills.order_hash",
-        "            fills.order_hash",
+        "            matched.transaction_hash = refunded.transaction_hash\n            and matched.order_hash",
+        "            matched.order_hash",
         "a_refund_lowers_the_fee_of_its_order_in_its_transaction",
     ),
     unit(
@@ -286,8 +289,8 @@ UNIT_BREAKS = (
     unit(
         "the record of Polymarket hears of both outcomes",
         f"{INTERMEDIATE}/int_redemptions.sql",
-        "(toUInt8(1), left_1, cash_1)] as leg\n",
-        "(toUInt8(1), left_1, cash_1)] as leg\n    where leg.2 != 0\n",
+        "    ] as leg\n",
+        "    ] as leg\n    where leg.2 != 0\n",
         "a_redemption_takes_winners_and_losers_alike",
     ),
     unit(
@@ -334,44 +337,47 @@ UNIT_BREAKS = (
     ),
     unit(
         "the subgraph takes fills before fees",
-        f"{INTERMEDIATE}/int_replay_events.sql",
-        "reinterpretAsInt128(gross_shares) as subgraph_shares",
-        "reinterpretAsInt128(changes.delta_shares) as subgraph_shares",
+        "macros/replay.sql",
+        "        reinterpretAsInt128({{ lines }}.shares)\n    ) as subgraph_shares",
+        "        delta_shares\n    ) as subgraph_shares",
         "the_subgraph_takes_fills_before_fees_and_sets_at_half_a_dollar",
+        EVENTS,
     ),
     unit(
         "a leg of a set is half a dollar",
-        f"{INTERMEDIATE}/int_replay_events.sql",
-        "            500000\n",
-        "            1000000\n",
+        "macros/replay.sql",
+        "toInt128(500000)",
+        "toInt128(1000000)",
         "the_subgraph_takes_fills_before_fees_and_sets_at_half_a_dollar",
+        EVENTS,
     ),
     unit(
         "NO leaves a conversion at what it cost",
-        f"{INTERMEDIATE}/int_replay_events.sql",
-        "toBool(event_type = 'conversion') as at_average",
+        "macros/replay.sql",
+        "toBool(kind = 5 and {{ lines }}.shares < 0) as at_average",
         "false as at_average",
-        "converted_no_leaves_at_average_cost_and_the_yes_it_brings_is_priced_later",
+        "converted_no_leaves_at_average_cost_and_yes_costs_what_its_own_line_says",
+        EVENTS,
     ),
     unit(
         "the subgraph knows nothing of an unresolved condition's redemption",
-        f"{INTERMEDIATE}/int_replay_events.sql",
+        f"{INTERMEDIATE}/int_redemptions.sql",
         "            not is_paid, toInt128(0),\n",
         "",
         "the_subgraph_sells_all_of_both_outcomes_whatever_was_redeemed",
     ),
     unit(
         "the adapter does not say how many losers left",
-        f"{INTERMEDIATE}/int_replay_events.sql",
-        "is_paid and is_neg_risk and numerator != denominator",
-        "is_paid and is_neg_risk and numerator = denominator",
+        f"{INTERMEDIATE}/int_redemptions.sql",
+        "is_paid and is_neg_risk and leg.4 != denominator",
+        "is_paid and is_neg_risk and leg.4 = denominator",
         "the_subgraph_sells_all_of_both_outcomes_whatever_was_redeemed",
     ),
     unit(
         "a payout has the place of its outcome",
-        f"{INTERMEDIATE}/int_replay_events.sql",
-        "conditions.payout_numerators[redemptions.outcome_index + 1]",
-        "conditions.payout_numerators[2 - redemptions.outcome_index]",
+        f"{INTERMEDIATE}/int_redemptions.sql",
+        "cash_0, paid_0), (toUInt8(1), left_1, cash_1, paid_1)",
+        "cash_0, paid_1), (toUInt8(1), left_1, cash_1, paid_0)",
         "the_subgraph_sells_all_of_both_outcomes_whatever_was_redeemed",
     ),
     unit(
@@ -425,7 +431,7 @@ UNIT_BREAKS = (
     unit(
         "cost that is carried is not booked",
         "macros/replay.sql",
-        "if(carries[place], kept.1 - before.1, toInt128(0))",
+        "if(is_it, now - before, toInt128(0))",
         "toInt128(0)",
         "a_conversion_carries_cost_unless_it_gives_up_every_question",
         COST,
@@ -433,40 +439,40 @@ UNIT_BREAKS = (
     unit(
         "half a base unit is rounded up, below zero too",
         "macros/from_billionths.sql",
-        " - toInt128(({{ amount }} + 500000000) % 1000000000 < 0)",
-        "",
+        " + {{ most }} * 1000000000, 1000000000) - {{ most }}",
+        ", 1000000000)",
         "realized_and_cost_are_rounded_alike_so_that_cash_is_kept",
         ("rounding",),
     ),
     unit(
         "what is booked has its day",
         f"{INTERMEDIATE}/int_positions.sql",
-        "toDate(ordered.happened_at[place])",
-        "toDate(ordered.happened_at[place]) - 1",
+        "(day, now, before) -> (day, now",
+        "(day, now, before) -> (day - 1, now",
         "what_is_booked_has_the_day_of_its_sale_and_the_days_add_up",
         DAYS,
     ),
     unit(
         "events are in order",
         "macros/replay.sql",
-        "    arraySort(groupArray((\n",
+        "    arraySort(event -> event.1, groupArray((\n",
         "    identity(groupArray((\n",
-        "events_are_in_the_order_of_time_transaction_kind_log_index_and_id",
+        "events_are_in_the_order_of_time_transaction_kind_log_index_and_order",
         SUBGRAPH + COST + DAYS,
     ),
     unit(
         "YES costs what NO had cost less the cash",
         f"{INTERMEDIATE}/int_conversion_costs.sql",
-        "intDiv(cost_taken - (no_count - 1) * shares * 1000000000, greatest(yes_count, 1))",
-        "intDiv(cost_taken, greatest(yes_count, 1))",
+        "taken.cost_taken - (no_questions - 1) * brought.subgraph_shares * 1000000000",
+        "taken.cost_taken",
         "yes_costs_what_no_had_cost_less_the_cash_that_was_paid",
         SUBGRAPH + COST + DAYS,
     ),
     unit(
         "the subgraph's YES price is what is left of the mean NO price",
         f"{INTERMEDIATE}/int_conversion_costs.sql",
-        "* no_count - 1000000 * (no_count - 1)",
-        "* no_count",
+        "* no_questions - 1000000 * (no_questions - 1)",
+        "* no_questions",
         "yes_costs_what_no_had_cost_less_the_cash_that_was_paid",
         SUBGRAPH + COST + DAYS,
     ),
@@ -479,30 +485,30 @@ UNIT_BREAKS = (
     ),
     unit(
         "a token without a price has no value",
-        f"{INTERMEDIATE}/int_position_values.sql",
-        "value_basis = 'last trade', market_usdc,\n            null",
-        "value_basis = 'last trade', market_usdc,\n            toDecimal128(0, 6)",
+        "macros/held_value.sql",
+        "        null\n",
+        "        toDecimal128(0, 6)\n",
         "shares_are_worth_their_payout_or_else_the_price_of_their_last_trade",
     ),
     unit(
         "the last fill makes the price",
         f"{INTERMEDIATE}/int_token_prices.sql",
-        "argMax((shares, usdc)",
-        "argMin((shares, usdc)",
+        "argMax((abs(shares), abs(fill_usdc))",
+        "argMin((abs(shares), abs(fill_usdc))",
         "the_last_fill_in_the_order_of_events_makes_the_price",
     ),
     unit(
         "a taker's fill comes after its makers'",
-        f"{INTERMEDIATE}/int_token_prices.sql",
-        "transaction_hash, is_taker, order_hash",
-        "transaction_hash, order_hash",
-        "the_last_fill_in_the_order_of_events_makes_the_price",
+        f"{INTERMEDIATE}/int_holding_changes.sql",
+        "if(is_taker, 3, 2) as kind",
+        "2 as kind",
+        "every_kind_but_redemptions_changes_holdings_and_has_its_place_in_a_transaction",
     ),
     unit(
         "nobody redeems before the resolution",
         f"{INTERMEDIATE}/int_resolution_times.sql",
-        "first_redeemed_at, last_event_at) as known_at",
-        "last_event_at, first_redeemed_at) as known_at",
+        "reported.reported_at, first_redemptions.first_redeemed_at, times.last_event_at",
+        "reported.reported_at, times.last_event_at",
         "a_condition_was_resolved_by_its_first_redemption_or_after_its_last_event",
     ),
     unit(
@@ -515,15 +521,23 @@ UNIT_BREAKS = (
     unit(
         "P&L is cash plus winning shares, never minus",
         f"{INTERMEDIATE}/int_wallet_conditions.sql",
-        "holdings.cash_usdc + settlement_usdc",
-        "holdings.cash_usdc - settlement_usdc",
+        "cash_usdc + settlement_usdc",
+        "cash_usdc - settlement_usdc",
         "settled_pnl_is_cash_plus_shares_at_payout_and_a_redemption_changes_nothing",
     ),
     unit(
         "a redemption is cash",
+        f"{INTERMEDIATE}/int_positions.sql",
+        "{{ from_base_units('arraySum(ordered.delta_usdc)') }}",
+        "{{ from_base_units('arraySum((usdc, kind) -> if(kind = 6, 0, usdc), ordered.delta_usdc, kinds)') }}",
+        "sums_are_over_all_events_and_only_fills_have_volume_and_fees",
+        SUMS,
+    ),
+    unit(
+        "an outcome's open shares are its own",
         f"{INTERMEDIATE}/int_wallet_conditions.sql",
-        "sum(delta_usdc) as cash_usdc",
-        "sumIf(delta_usdc, event_type != 'redemption') as cash_usdc",
+        "sumIf(shares, outcome_index = 1) as shares_1",
+        "sumIf(shares, outcome_index = 0) as shares_1",
         "settled_pnl_is_cash_plus_shares_at_payout_and_a_redemption_changes_nothing",
     ),
     unit(
@@ -536,8 +550,8 @@ UNIT_BREAKS = (
     unit(
         "what is unknown of one outcome is unknown of both",
         f"{INTERMEDIATE}/int_wallet_conditions.sql",
-        "countIf(position_values.unrealized_pnl_usdc is null) > 0, null,",
-        "false, null,",
+        "'known.last_shares_1', 'known.last_usdc_1'",
+        "'1', '0'",
         "average_cost_is_that_of_both_outcomes_and_unknown_where_one_is",
     ),
     unit(
@@ -760,8 +774,8 @@ UNIT_BREAKS = (
     unit(
         "splits are paid in",
         f"{INTERMEDIATE}/int_window_wallets.sql",
-        "in ('fill', 'split')",
-        "in ('fill')",
+        "    where kind in (1, 2, 3)\n",
+        "    where kind in (2, 3)\n",
         "a_window_has_what_happened_on_its_days_and_nothing_else",
     ),
     unit(
@@ -801,14 +815,14 @@ UNIT_BREAKS = (
     ),
     unit(
         "sets are minted at one USDC",
-        f"{INTERMEDIATE}/int_matches.sql",
+        f"{INTERMEDIATE}/int_fills.sql",
         "sold_usdc + bought_shares - bought_usdc",
         "sold_usdc + bought_usdc",
         "what_the_makers_did_not_take_came_back",
     ),
     unit(
         "a leftover is proven by all of its makers",
-        f"{INTERMEDIATE}/int_matches.sql",
+        f"{INTERMEDIATE}/int_fills.sql",
         "is_makers_counterparty and is_received_from_makers and excess >= 0",
         "is_makers_counterparty and excess >= 0",
         "a_leftover_that_is_not_proven_is_none",
@@ -830,8 +844,8 @@ UNIT_BREAKS = (
     unit(
         "a redemption is no part of the balance",
         f"{INTERMEDIATE}/int_condition_bookings.sql",
-        "sumIf(delta_usdc, event_type != 'redemption') as cash_usdc",
-        "sum(delta_usdc) as cash_usdc",
+        "all_cash_usdc - redeemed_usdc as cash_usdc",
+        "all_cash_usdc as cash_usdc",
         "books_of_all_wallets_are_added_up_and_redemptions_stand_apart",
     ),
     unit(
@@ -934,8 +948,8 @@ DATA_BREAKS = (
         Break(
             "the taker's row is a fill",
             f"{INTERMEDIATE}/int_fills.sql",
-            "fills as (\n    select * from landed\n",
-            "fills as (\n    select * from landed\n    where counterparty not in (select address from exchanges)\n",
+            UNMOVED,
+            f"{NO_EXCHANGE} and {UNMOVED}",
             ("assert_every_landed_fill_is_in_fct_fills",),
         ),
         Break(
@@ -1051,9 +1065,12 @@ DATA_BREAKS = (
         Break(
             "a fill landed twice counts once",
             f"{INTERMEDIATE}/int_fills.sql",
-            "    limit 1 by transaction_hash, order_hash\n",
-            "",
-            ("unique_together_int_fills_transaction_hash__order_hash",),
+            "final = 1, do_not",
+            "do_not",
+            (
+                "unique_together_int_fills_transaction_hash__order_hash",
+                "unique_together_int_entries_wallet__condition_id__outcome_index__moment",
+            ),
         ),
         Break(
             "a fill is one that landed",
@@ -1087,11 +1104,11 @@ DATA_BREAKS = (
             ),
         ),
         Break(
-            "a conversion that brings YES has one cost, any other has none",
+            "what a conversion brings has cost something once",
             f"{INTERMEDIATE}/int_conversion_costs.sql",
-            "    where yes_count > 0\n",
-            "    where arrayJoin([1, 2]) > 0\n",
-            ("unique_int_conversion_costs_conversion_id", "in_range_int_conversion_costs_1__yes_count"),
+            "    where outcome_index = 0 and delta_shares != 0\n",
+            "    where outcome_index = 0 and delta_shares != 0 and arrayJoin([1, 2]) > 0\n",
+            ("unique_together_int_conversion_costs_wallet__condition_id__moment",),
         ),
         Break(
             "an outcome token is one position",
@@ -1202,9 +1219,9 @@ DATA_BREAKS = (
         ),
         Break(
             "exchanges have two names",
-            f"{INTERMEDIATE}/int_matches.sql",
-            "'ctf', 'neg_risk') as exchange",
-            "'CTF', 'NEG_RISK') as exchange",
+            f"{INTERMEDIATE}/int_fills.sql",
+            "kind = 'ctf_exchange'), 'ctf',",
+            "kind = 'ctf_exchange'), 'CTF',",
             ("accepted_values_fct_fills_exchange__ctf__neg_risk",),
         ),
         Break(
@@ -1252,8 +1269,8 @@ DATA_BREAKS = (
         Break(
             "a wallet has one row a condition",
             f"{INTERMEDIATE}/int_wallet_conditions.sql",
-            "    from events\n    group by wallet, condition_id\n",
-            "    from events\n    group by wallet, condition_id, outcome_index\n",
+            "    group by wallet, condition_key\n",
+            "    group by wallet, condition_key, outcome_index\n",
             (
                 "unique_together_int_wallet_conditions_wallet__condition_id",
                 "unique_together_fct_realized_pnl_by_market_wallet__condition_id",
@@ -1305,14 +1322,14 @@ DATA_BREAKS = (
             "a token has one last price",
             f"{INTERMEDIATE}/int_token_prices.sql",
             "    group by condition_id, outcome_index\n",
-            "    group by condition_id, outcome_index, fills.wallet\n",
+            "    group by condition_id, outcome_index, entries.wallet\n",
             ("unique_together_int_token_prices_condition_id__outcome_index",),
         ),
         Break(
             "a condition is resolved once",
             f"{INTERMEDIATE}/int_resolution_times.sql",
-            "    where events.condition_id is not null\n    group by condition_id\n",
-            "    where events.condition_id is not null\n    group by condition_id, event_type\n",
+            "    where event_count > 0\n    group by condition_id\n",
+            "    where event_count > 0\n    group by condition_id, positions.wallet\n",
             ("unique_int_resolution_times_condition_id",),
         ),
         Break(
@@ -1346,22 +1363,22 @@ DATA_BREAKS = (
         Break(
             "a sale books its proceeds less what the shares had cost",
             "macros/replay.sql",
-            "proceeds_so_far[place] - kept.1 + unbooked",
-            "proceeds_so_far[place] + unbooked",
+            "-> proceeds - gone + unbooked",
+            "-> proceeds + unbooked",
             ("assert_cash_is_booked_or_in_what_the_shares_held_have_cost",),
         ),
         Break(
             "what a day booked is not what was booked until then",
             f"{INTERMEDIATE}/int_positions.sql",
-            "(kept_days[i], now - before)",
-            "(kept_days[i], now)",
+            "(day, now - before)",
+            "(day, now)",
             ("assert_realized_pnl_is_booked_on_days",),
         ),
         Break(
-            "an outcome's open shares are its own",
-            f"{INTERMEDIATE}/int_wallet_conditions.sql",
-            "sumIf(delta_shares, outcome_index = 1)",
-            "sumIf(delta_shares, outcome_index = 0)",
+            "a position holds what is left after fees",
+            "macros/replay.sql",
+            "{{ lines }}.shares - fee_shares + leftover_shares",
+            "{{ lines }}.shares + leftover_shares",
             ("assert_shares_held_are_all_that_came_less_all_that_left",),
         ),
         Break(
@@ -1487,6 +1504,20 @@ DATA_BREAKS = (
             "    group by wallet, token_id, is_served\n",
             ("unique_together_audit_subgraph_positions_wallet__token_id",),
         ),
+        Break(
+            "conditions are in lower case",
+            f"{MARTS}/fct_realized_pnl_by_market.sql",
+            "assumeNotNull({{ hex_text('wallet_conditions.condition_id') }})",
+            "upper(assumeNotNull({{ hex_text('wallet_conditions.condition_id') }}))",
+            ("is_hash_fct_realized_pnl_by_market_condition_id",),
+        ),
+        Break(
+            "units are in lower case",
+            f"{AUDIT}/audit_double_entry.sql",
+            "{{ hex_text('unit_id') }}",
+            "upper({{ hex_text('unit_id') }})",
+            ("is_hash_audit_double_entry_unit_id",),
+        ),
     ),
 )
 
@@ -1506,8 +1537,8 @@ LEDGER_BREAKS = (
     Break(
         "P&L is cash plus winning shares",
         f"{INTERMEDIATE}/int_wallet_conditions.sql",
-        ".cash_usdc + settlement_usdc",
-        ".cash_usdc - settlement_usdc",
+        "cash_usdc + settlement_usdc",
+        "cash_usdc - settlement_usdc",
         ("assert_double_entry_balances", "assert_open_shares_settle_at_their_payout"),
     ),
     Break(
@@ -1520,29 +1551,29 @@ LEDGER_BREAKS = (
     Break(
         "a row is its maker's fill, not its taker's",
         f"{INTERMEDIATE}/int_fills.sql",
-        "fills.wallet as wallet",
-        "if(is_taker, fills.wallet, fills.counterparty) as wallet",
+        "        wallet,\n        nullIf(",
+        "        if(is_taker, measured.wallet, measured.counterparty) as wallet,\n        nullIf(",
         ("assert_every_fill_is_its_makers", "assert_nobody_holds_less_than_nothing"),
     ),
     Break(
         "a row is one wallet's fill, not both sides'",
         f"{INTERMEDIATE}/int_fills.sql",
-        "fills.wallet as wallet",
-        "arrayJoin([fills.wallet, fills.counterparty]) as wallet",
+        "        wallet,\n        nullIf(",
+        "        arrayJoin([measured.wallet, measured.counterparty]) as wallet,\n        nullIf(",
         ("assert_double_entry_balances", "unique_fct_fills_fill_id"),
     ),
     Break(
         "the taker's row is a fill",
         f"{INTERMEDIATE}/int_fills.sql",
-        "fills as (\n    select * from landed\n",
-        "fills as (\n    select * from landed\n    where counterparty not in (select address from exchanges)\n",
+        UNMOVED,
+        f"{NO_EXCHANGE} and {UNMOVED}",
         ("assert_double_entry_balances", "assert_every_landed_fill_is_in_fct_fills"),
     ),
     Break(
         "a fill landed twice counts once",
         f"{INTERMEDIATE}/int_fills.sql",
-        "    limit 1 by transaction_hash, order_hash\n",
-        "",
+        "final = 1, do_not",
+        "do_not",
         ("assert_double_entry_balances", "unique_together_int_fills_transaction_hash__order_hash"),
     ),
     Break(
@@ -1569,8 +1600,8 @@ LEDGER_BREAKS = (
     Break(
         "the first numerator is of the first outcome, in P&L",
         f"{INTERMEDIATE}/int_wallet_conditions.sql",
-        "settle('open_shares_0', 'conditions.payout_numerators[1]'",
-        "settle('open_shares_0', 'conditions.payout_numerators[2]'",
+        "settle('open_shares_0', 'known.numerator_0'",
+        "settle('open_shares_0', 'known.numerator_1'",
         ("assert_double_entry_balances", "assert_open_shares_settle_at_their_payout"),
     ),
     Break(
@@ -1630,19 +1661,20 @@ ALL_BREAKS: tuple[Break, ...] = (*UNIT_BREAKS, *sum(DATA_BREAKS, ()), *LEDGER_BR
 def in_rounds(breaks: Iterable[Break]) -> list[tuple[Break, ...]]:
     """Few groups in which no part of a model is broken twice.
 
-    A macro counts as the model that uses it, and what one macro replays as one model.
+    A macro counts as the models that use it, and what one macro replays as one model.
     """
     users = {
-        "loaders/schema.sql": "int_neg_risk_questions",
-        "macros/settle.sql": "int_wallet_conditions",
-        "macros/replay.sql": "int_positions",
-        "macros/from_billionths.sql": "int_positions",
-        f"{INTERMEDIATE}/int_conversion_costs.sql": "int_positions",
+        "loaders/schema.sql": ["int_neg_risk_questions"],
+        "macros/settle.sql": ["int_wallet_conditions", "int_position_values"],
+        "macros/held_value.sql": ["int_wallet_conditions", "int_position_values"],
+        "macros/replay.sql": ["int_positions"],
+        "macros/from_billionths.sql": ["int_positions"],
+        f"{INTERMEDIATE}/int_conversion_costs.sql": ["int_positions"],
     }
     rounds: list[tuple[set[tuple[str, str]], list[Break]]] = []
     for broken in breaks:
-        model = users.get(broken.file, Path(broken.file).stem)
-        parts = {(model, part) for part in broken.parts}
+        models = users.get(broken.file, [Path(broken.file).stem])
+        parts = {(model, part) for model in models for part in broken.parts}
         for taken, group in rounds:
             if not taken & parts:
                 taken |= parts
@@ -1878,8 +1910,6 @@ BAD_ROWS = {
         (
             "is_hash_fct_fills_condition_id",
             "is_hash_fct_position_events_condition_id",
-            "is_hash_fct_realized_pnl_by_market_condition_id",
-            "is_hash_audit_double_entry_unit_id",
         ),
     ),
     "a good condition": (condition(11, "[71, 72]", "['0.54', '0.46']", 1), ()),

@@ -91,18 +91,18 @@ def test_marts_of_another_moment_are_called_that(built: Desk, busiest: str) -> N
     # A fill that the ledger knows and the marts do not: a model of theirs was built again, the marts were not.
 
     client = clickhouse_connect.get_client(interface="chdb", path=str(built.data))
-    client.command("create table polyledger.kept as polyledger.int_fills")
-    client.command("insert into polyledger.kept select * from polyledger.int_fills")
-    one = "(wallet, token_id, transaction_hash) = (select wallet, token_id, transaction_hash from polyledger.kept "
-    one += f"where wallet = unhex('{busiest[2:]}') and not is_buy order by filled_at limit 1)"
-    client.command(f"alter table polyledger.int_fills delete where {one} settings mutations_sync = 1")
+    client.command("create table polyledger.kept as polyledger.int_entries")
+    client.command("insert into polyledger.kept select * from polyledger.int_entries")
+    one = "(wallet, condition_id, moment) = (select wallet, condition_id, moment from polyledger.kept "
+    one += f"where wallet = unhex('{busiest[2:]}') and fill_usdc > 0 order by moment limit 1)"
+    client.command(f"alter table polyledger.int_entries delete where {one} settings mutations_sync = 1")
     client.close()
     try:
         failed = built.polyledger("explain", busiest, code=1)
         assert "by its events and" in failed.stdout and "run dbt build" in failed.stdout
     finally:
         client = clickhouse_connect.get_client(interface="chdb", path=str(built.data))
-        client.command("exchange tables polyledger.kept and polyledger.int_fills")
+        client.command("exchange tables polyledger.kept and polyledger.int_entries")
         client.close()
     assert built.rows("select count() from polyledger.fct_wallet_pnl") == before
     assert explained(built, busiest)["disagreements"] == []

@@ -1,6 +1,7 @@
-"""A late fill, a resolution and a corrected payout change the rows that they are about, and no others."""
+"""A late or moved fill, a resolution and a corrected payout change the rows that they are about, and no others."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 import clickhouse_connect
 import pytest
@@ -16,8 +17,11 @@ KEYS = {
     "vw_resolutions_truth": ("condition_id",),
     "fct_realized_pnl_by_market": ("wallet", "condition_id"),
     "fct_positions": ("wallet", "condition_id", "outcome_index"),
+    "fct_holders": ("condition_id", "outcome_index", "wallet"),
     "fct_wallet_pnl": ("wallet",),
 }
+RAW = "polyledger_raw.order_filled_events"
+VOLUMES = "select wallet, fill_count, volume_usdc, fees_usdc from polyledger.fct_wallet_pnl order by wallet"
 Rows = dict[str, dict[tuple[str, ...], str]]
 
 
@@ -66,16 +70,16 @@ def test_a_late_fill_changes_what_it_is_about(built: Desk) -> None:
         "select transaction_hash, any(condition_id) from polyledger.fct_fills "
         "group by transaction_hash having uniqExact(wallet) > 1 order by min(filled_at) limit 1 offset 20"
     )
-    raw, late = "polyledger_raw.order_filled_events", f"transaction_hash = unhex('{match[2:]}')"
+    late = f"transaction_hash = unhex('{match[2:]}')"
     change(
         built,
-        f"create table polyledger_raw.late as {raw}",
-        f"insert into polyledger_raw.late select * from {raw} where {late}",
-        f"alter table {raw} delete where {late} settings mutations_sync = 1",
+        f"create table polyledger_raw.late as {RAW}",
+        f"insert into polyledger_raw.late select * from {RAW} where {late}",
+        f"alter table {RAW} delete where {late} settings mutations_sync = 1",
     )
     build(built)
     without = read(built)
-    change(built, f"insert into {raw} select * from polyledger_raw.late", "drop table polyledger_raw.late")
+    change(built, f"insert into {RAW} select * from polyledger_raw.late", "drop table polyledger_raw.late")
     build(built)
 
     fills = changed(without, before, "fct_fills")
@@ -92,6 +96,70 @@ def test_a_late_fill_changes_what_it_is_about(built: Desk) -> None:
         assert {key[0] for key in rows} == wallets and {key[1] for key in rows} <= event
     assert {key[0] for key in changed(without, before, "vw_resolutions_truth")} <= {condition}
     assert built.marts() == marts
+
+
+def test_a_fill_that_a_reorganisation_moved_counts_once_with_its_newest_copy(built: Desk) -> None:
+    """Five matches move within a month, five more across its end; then all move back."""
+    before, marts = read(built), built.marts()
+    volumes = built.rows(VOLUMES)
+    ((next_month,),) = built.rows(
+        "select toDateTime(toStartOfMonth(min(filled_at)) + interval 1 month, 'UTC') from polyledger.fct_fills"
+    )
+    matches = [
+        row[0]
+        for row in built.rows(
+            f"select transaction_hash from polyledger.fct_fills where filled_at < '{next_month:%F %T}' "
+            "group by transaction_hash having count() > 1 order by min(filled_at), 1 limit 10"
+        )
+    ]
+    near, far = (f"hex(transaction_hash) in ({hexes(part)})" for part in (matches[:5], matches[5:]))
+    after_the_month = f"toDateTime('{next_month:%F %T}', 'UTC') + 6"
+    columns = "* replace ({} as timestamp, now64(6, 'UTC') as _loaded_at)"
+    change(
+        built,
+        f"create table polyledger_raw.first_copies as {RAW}",
+        f"insert into polyledger_raw.first_copies select * from {RAW} where {near} or {far}",
+        f"insert into {RAW} select {columns.format('timestamp + 12')} from polyledger_raw.first_copies where {near}",
+        f"insert into {RAW} select {columns.format(after_the_month)} from polyledger_raw.first_copies where {far}",
+    )
+    build(built)
+    moved, moved_marts, moved_volumes = read(built), built.marts(), built.rows(VOLUMES)
+    change(
+        built,
+        f"alter table {RAW} delete where (timestamp, transaction_hash) in "
+        "(select timestamp, transaction_hash from polyledger_raw.first_copies) settings mutations_sync = 1",
+    )
+    build(built)
+    # As if the older copies had never been landed, in every mart.
+    assert built.marts() == moved_marts
+    assert read(built) == moved
+
+    fills = changed(before, moved, "fct_fills")
+    assert len(matches) == 10 and {fill[:66] for (fill,) in fills} == set(matches)
+    assert before["fct_fills"].keys() == moved["fct_fills"].keys()
+    assert moved_volumes == volumes
+    assert counted(built, matches[5:]) == [(1, next_month.replace(second=6))]
+
+    # A copy at the first time again, and newest: it counts, whatever was landed in between.
+    change(
+        built,
+        f"insert into {RAW} select {columns.format('timestamp')} from polyledger_raw.first_copies",
+        "drop table polyledger_raw.first_copies",
+    )
+    build(built)
+    assert built.marts() == marts
+
+
+def counted(desk: Desk, matches: list[str]) -> list[tuple[int, datetime]]:
+    """At how many moments these matches are, and the first."""
+    listed = ", ".join(f"'{match}'" for match in matches)
+    return desk.rows(
+        f"select uniqExact(filled_at), min(filled_at) from polyledger.fct_fills where transaction_hash in ({listed})"
+    )
+
+
+def hexes(hashes: list[str]) -> str:
+    return ", ".join(f"'{text[2:].upper()}'" for text in hashes)
 
 
 def event_of(desk: Desk, condition: str) -> set[str]:

@@ -46,7 +46,7 @@ class Books:
         by_condition: dict[Key, Days] = defaultdict(lambda: defaultdict(Fraction))
         for wallet, condition, day, pnl in desk.rows(
             "select concat('0x', lower(hex(wallet))), concat('0x', lower(hex(condition_id))), booked.day, "
-            "toString(booked.pnl_usdc) from polyledger.int_positions array join realized_by_day as booked"
+            "toString(booked.pnl_usdc) from polyledger.int_position_values array join realized_by_day as booked"
         ):
             by_condition[wallet, condition][day] += Fraction(pnl)
             self.realized[wallet][day] += Fraction(pnl)

@@ -46,7 +46,7 @@ costs as (
         brought.wallet as wallet,
         brought.condition_id as condition_id,
         brought.outcome_index as outcome_index,
-        brought.moment - 1 as moment,
+        toUInt128(brought.moment - 1) as moment,
         toUInt8(7) as kind,
         brought.subgraph_shares as subgraph_shares,
         intDiv(

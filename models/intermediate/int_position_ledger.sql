@@ -1,6 +1,10 @@
 {{ config(materialized='view') }}
 
-with events as (select * from {{ ref('int_replay_events') }}),
+-- What is of an unknown outcome is in no position.
+with events as (
+    select * from {{ ref('int_replay_events') }}
+    where outcome_index != 255
+),
 
 names as (select * from {{ ref('int_event_names') }}),
 

@@ -44,7 +44,8 @@ readable as (
         {{ from_base_units('arraySum(usdc -> abs(usdc), ordered.fill_usdc)') }} as volume_usdc,
         {{ from_base_units('arraySum(ordered.fee_value)') }} as fees_usdc,
         {{ from_base_units('''arraySum(
-            (usdc, kind, delta) -> greatest(if(kind = 1, -delta, -usdc), 0), ordered.fill_usdc, kinds, ordered.delta_usdc
+            (usdc, kind, delta) -> greatest(if(kind = 1, -delta, -usdc), 0),
+            ordered.fill_usdc, kinds, ordered.delta_usdc
         )''') }} as paid_in_usdc,
         {{ from_base_units('arraySum(ordered.delta_usdc)') }} as cash_usdc,
         {{ from_base_units('held[-1]') }} as shares,

@@ -16,7 +16,7 @@ crowded_seconds as (
         outcome_index,
         {{ time_of_moment('moment') }} as happened_at
     from events
-    where kind != 7 and wallet in (select wallet from wallets)
+    where kind != 7 and outcome_index != 255 and wallet in (select wallet from wallets)
     group by wallet, condition_id, outcome_index, happened_at
     having count() > 1
 ),

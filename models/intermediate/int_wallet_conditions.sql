@@ -84,10 +84,12 @@ wallet_conditions as (
         if(is_placed, toNullable(realized_usdc), null) as realized_pnl_usdc,
         if(is_placed, toNullable(total_cost_usdc), null) as cost_usdc,
         {{ held_value(
-            'shares_0', 'is_resolved', 'known.numerator_0', 'known.denominator', 'known.last_shares_0', 'known.last_usdc_0'
+            'shares_0', 'is_resolved', 'known.numerator_0', 'known.denominator',
+            'known.last_shares_0', 'known.last_usdc_0',
         ) }}
         + {{ held_value(
-            'shares_1', 'is_resolved', 'known.numerator_1', 'known.denominator', 'known.last_shares_1', 'known.last_usdc_1'
+            'shares_1', 'is_resolved', 'known.numerator_1', 'known.denominator',
+            'known.last_shares_1', 'known.last_usdc_1',
         ) }} - cost_usdc as unrealized_pnl_usdc,
         if(is_placed, toNullable(unmatched_shares_0 + unmatched_shares_1), null) as unmatched_shares,
         if(
