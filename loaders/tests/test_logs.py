@@ -252,6 +252,21 @@ def test_logs_of_blocks_that_have_left_the_chain_do_not_count(desk: Desk, made: 
     assert not gone & {row[:2] for row in landed(desk)}
 
 
+def test_of_a_long_range_only_the_end_is_read_anew(
+    desk: Desk, made: list[Log], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "TIP_BLOCKS", 500)
+    tip = HEAD - 200 - 500
+    with Node(made, head=HEAD, limits=Limits(blocks=300)) as node:
+        load(desk, node)
+        assert [(first, last) for first, _, last, _ in windows(desk)] == [(FIRST_BLOCK, tip), (tip + 1, HEAD - 200)]
+        node.requests.clear()
+        node.reorganise(HEAD - 400, [])
+        load(desk, node)
+        assert min(asked.first for asked in node.requests if asked.last) == tip + 1 - 200
+    assert landed(desk) == fills_of([log for log in made if log.block < HEAD - 400])
+
+
 def test_a_reorganisation_in_the_middle_of_a_load_starts_the_window_anew(desk: Desk, made: list[Log]) -> None:
     other = [log for log in history(seed=7) if log.block >= FIRST_BLOCK + 300]
 
