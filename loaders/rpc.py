@@ -45,6 +45,7 @@ NOT_THERE_YET = re.compile(
 TOO_MUCH = re.compile(
     r"more than [\d,]+ (results|logs|events)|exceed|too (wide|large|big|many|long)|limited to|bigger than"
     r"|greater than|range (limit|over)|ranges over|max(imum)?\b.*(range|block|result|log)|time.?out|timed out"
+    "|range should work"
 )
 MATCHES = re.compile("result|logs|events|response|size|time.?out|timed out")  # and not blocks are too many
 SUGGESTED = re.compile(r"\[?\b(0x[0-9a-f]+|\d+)\s*(?:,|-|to)\s*(0x[0-9a-f]+|\d+)\b\]?")

@@ -499,6 +499,11 @@ SAYINGS = [
         "parameters and the response size limit, this block range should work: [0x3e8, 0x44c]",
         (None, 1100, True),
     ),
+    (
+        "Under the Free tier plan, you can make eth_getLogs requests with up to a 10 block range. Based on your "
+        "parameters, this block range should work: [0x3e8, 0x3f1]. Upgrade to PAYG for expanded block range.",
+        (10, 1009, False),
+    ),
     ("query exceeds max results 20000, retry with the range 1000-5000", (None, 5000, True)),
     ("query exceeds max results 20000, retry with the range 1000-100999", (None, None, True)),  # as was asked
     ("logs matched by query exceeds limit of 10000", (None, None, True)),
