@@ -18,7 +18,7 @@ from loaders.standin.chain import Market, condition_id
 from loaders.standin.faults import FAULTS, Faults
 from loaders.standin.goldsky import Reply
 from loaders.standin.node import FIRST_BLOCK, FIRST_TIME, Limits, Log, Node, fill_log, json_of, resolution_log
-from loaders.tests.conftest import SHARED, Desk
+from loaders.tests.conftest import SHARED, Desk, ServerDesk
 from loaders.tests.processes import Processes, processes
 from loaders.tests.test_command import CANARY, Said, call
 from loaders.tests.test_loading import ALICE, BOB, fill, hash_of
@@ -250,6 +250,14 @@ def test_logs_of_blocks_that_have_left_the_chain_do_not_count(desk: Desk, made: 
     assert {state for *_, state in windows(desk)} == {"complete"}
     gone = {row[:2] for row in fills_of(made)} - {row[:2] for row in fills_of(now)}
     assert not gone & {row[:2] for row in landed(desk)}
+
+
+def test_a_server_takes_back_what_has_left_the_chain(server_desk: ServerDesk, made: list[Log]) -> None:
+    with Node(made, head=HEAD) as node:
+        load(server_desk, node)
+        node.reorganise(FIRST_BLOCK + 2_000, [])
+        assert "the chain was reorganised" in load(server_desk, node).out
+    assert landed(server_desk) == fills_of([log for log in made if log.block < FIRST_BLOCK + 2_000])
 
 
 def test_of_a_long_range_only_the_end_is_read_anew(
