@@ -119,7 +119,10 @@ def load_activity(
     execute(work, plan, Common(target, profiles_dir, dry_run, as_json, wait, log_file), claim_on(asked))
 
 
-@load.command("payouts", epilog="Example: polyledger load payouts; polyledger load payouts --all --worker 1 --of 4")
+@load.command(
+    "payouts",
+    epilog="Example: polyledger load payouts; polyledger load payouts --from-file payouts.csv",
+)
 def load_payouts(
     condition: Annotated[list[str] | None, typer.Option("--condition", help="This condition; may be repeated.")] = None,
     conditions_from: Annotated[
@@ -208,7 +211,9 @@ def load_positions(
     execute(work, plan, Common(target, profiles_dir, dry_run, as_json, wait, log_file), claim)
 
 
-@load.command("logs", epilog="Example: POLYGON_RPC_URL=https://.. polyledger load logs --since 2026-09-11")
+@load.command(
+    "logs", epilog="Example: polyledger load logs --since 2026-09-11; polyledger load logs --only resolutions"
+)
 def load_logs(
     since: Since = None,
     until: Until = None,

@@ -24,6 +24,7 @@ from loaders.warehouse import Warehouse, WindowState
 CONFIRMATIONS = 200  # blocks on top of one that is not expected to change: some seven minutes
 WANTED_LOGS = 4_000  # of one answer
 FIRST_BLOCKS, MOST_BLOCKS = 500, 100_000  # of one question
+TIP_BLOCKS = 10_000  # in a window of their own: what is read anew when the chain is reorganised
 ANEW = 3  # readings of a window while the chain is being reorganised
 
 
@@ -110,7 +111,8 @@ async def _load_event(
         async with aclosing(_read(node, event, start, end, width)) as answers:
             async for logs in answers:
                 await landing.add(event, logs.rows)
-    new = [await _new_span(node, event, start, end) for start, end in _missing([*resumed, *done], first, last)]
+    missing = _cut(_missing([*resumed, *done], first, last), head - asked.confirmations - TIP_BLOCKS)
+    new = [await _new_span(node, event, start, end) for start, end in missing]
     for span in [*resumed, *new]:
         await _load_span(node, warehouse, landing, event, span, width, progress)
 
@@ -198,6 +200,14 @@ def _missing(spans: list[Span], first: int, last: int) -> list[tuple[int, int]]:
         start = max(start, span.last + 1)
     missing.append((start, last))
     return [(begin, end) for begin, end in missing if begin <= end]
+
+
+def _cut(ranges: list[tuple[int, int]], block: int) -> list[tuple[int, int]]:
+    """The ranges, where one goes on beyond the block as two."""
+    cut = []
+    for begin, end in ranges:
+        cut += [(begin, block), (block + 1, end)] if begin <= block < end else [(begin, end)]
+    return cut
 
 
 def _read_again(spans: list[Span], first: int, blocks: int, event: Event) -> list[tuple[int, int]]:

@@ -45,12 +45,14 @@ NOT_THERE_YET = re.compile(
 TOO_MUCH = re.compile(
     r"more than [\d,]+ (results|logs|events)|exceed|too (wide|large|big|many|long)|limited to|bigger than"
     r"|greater than|range (limit|over)|ranges over|max(imum)?\b.*(range|block|result|log)|time.?out|timed out"
+    "|range should work"
 )
 MATCHES = re.compile("result|logs|events|response|size|time.?out|timed out")  # and not blocks are too many
 SUGGESTED = re.compile(r"\[?\b(0x[0-9a-f]+|\d+)\s*(?:,|-|to)\s*(0x[0-9a-f]+|\d+)\b\]?")
 BLOCKS_ALLOWED = re.compile(
     r"(?:limit|max\w*|up to|limited to|exceed\w*|over|than)\D{0,40}?(?<!x)\b([\d,]+)(k?)\b(?! (?:result|log|event))"
 )
+NOT_SERVED = re.compile("method.*(not found|not exist|not support|not available|disabled)|unsupported method")
 Call = tuple[str, list[Any]]  # method and its parameters
 Check = Callable[[list[Any]], str | None]  # what is wrong with the answers, or None
 
@@ -137,7 +139,8 @@ class Node:
         self._takes_batches = True
         self._answered = False
         url = httpx.URL(settings.url)
-        parts = [url.userinfo.decode(), url.password, url.path.strip("/"), url.query.decode(), *url.path.split("/")]
+        parts = [url.userinfo.decode(), url.username, url.password, url.path.strip("/"), *url.path.split("/")]
+        parts += [url.query.decode(), *url.params.values()]
         # Whatever of the address is no host may be a key, and a node may repeat what it was asked.
         self._secrets = sorted({settings.url, *(part for part in parts if len(part) > 4)}, key=len, reverse=True)
 
@@ -227,7 +230,7 @@ class Node:
             if narrower := too_much(problem, calls):
                 journal.note("retry", node=host, attempt=attempt + 1, problem=problem, rate=self.pace.rate)
                 raise narrower
-            if "method not found" in said or "does not exist" in said or "not supported" in said:
+            if NOT_SERVED.search(said):
                 raise WrongEndpointError(f"{host} does not serve {calls[-1][0]}: {problem}; use another node")
             wrong_answers += problem.startswith(("HTTP 404", "no JSON-RPC"))
             if not self._answered and wrong_answers >= WRONG_URL_TRIES:

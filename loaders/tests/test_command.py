@@ -108,7 +108,10 @@ def assert_one_sentence(said: Said, *parts: str) -> None:
         (["fills", "--token", str(2**256)], ["is no token id"]),
         (["payouts", "--condition", WALLET], ["is no condition", "64 hex digits"]),
         (["payouts", "--worker", "3", "--of", "2"], ["--worker 3 --of 2", "from 1 to 2"]),
-        (["payouts", "--all", "--condition", "0x" + "aa" * 32], ["--all and --condition exclude each other"]),
+        (
+            ["payouts", "--all", "--condition", "0x" + "aa" * 32],
+            ["--all, --condition and --from-file exclude each other"],
+        ),
         (["fills", "--target", "nowhere"], ["no target 'nowhere'", "embedded, server, cluster"]),
         (["positions", "--wallet", "alice"], ["'alice' is no wallet"]),
     ],

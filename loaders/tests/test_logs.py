@@ -18,7 +18,7 @@ from loaders.standin.chain import Market, condition_id
 from loaders.standin.faults import FAULTS, Faults
 from loaders.standin.goldsky import Reply
 from loaders.standin.node import FIRST_BLOCK, FIRST_TIME, Limits, Log, Node, fill_log, json_of, resolution_log
-from loaders.tests.conftest import SHARED, Desk
+from loaders.tests.conftest import SHARED, Desk, ServerDesk
 from loaders.tests.processes import Processes, processes
 from loaders.tests.test_command import CANARY, Said, call
 from loaders.tests.test_loading import ALICE, BOB, fill, hash_of
@@ -252,6 +252,29 @@ def test_logs_of_blocks_that_have_left_the_chain_do_not_count(desk: Desk, made: 
     assert not gone & {row[:2] for row in landed(desk)}
 
 
+def test_a_server_takes_back_what_has_left_the_chain(server_desk: ServerDesk, made: list[Log]) -> None:
+    with Node(made, head=HEAD) as node:
+        load(server_desk, node)
+        node.reorganise(FIRST_BLOCK + 2_000, [])
+        assert "the chain was reorganised" in load(server_desk, node).out
+    assert landed(server_desk) == fills_of([log for log in made if log.block < FIRST_BLOCK + 2_000])
+
+
+def test_of_a_long_range_only_the_end_is_read_anew(
+    desk: Desk, made: list[Log], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "TIP_BLOCKS", 500)
+    tip = HEAD - 200 - 500
+    with Node(made, head=HEAD, limits=Limits(blocks=300)) as node:
+        load(desk, node)
+        assert [(first, last) for first, _, last, _ in windows(desk)] == [(FIRST_BLOCK, tip), (tip + 1, HEAD - 200)]
+        node.requests.clear()
+        node.reorganise(HEAD - 400, [])
+        load(desk, node)
+        assert min(asked.first for asked in node.requests if asked.last) == tip + 1 - 200
+    assert landed(desk) == fills_of([log for log in made if log.block < HEAD - 400])
+
+
 def test_a_reorganisation_in_the_middle_of_a_load_starts_the_window_anew(desk: Desk, made: list[Log]) -> None:
     other = [log for log in history(seed=7) if log.block >= FIRST_BLOCK + 300]
 
@@ -483,6 +506,11 @@ SAYINGS = [
         "response size, or you can request any block range with a cap of 10K logs in the response. Based on your "
         "parameters and the response size limit, this block range should work: [0x3e8, 0x44c]",
         (None, 1100, True),
+    ),
+    (
+        "Under the Free tier plan, you can make eth_getLogs requests with up to a 10 block range. Based on your "
+        "parameters, this block range should work: [0x3e8, 0x3f1]. Upgrade to PAYG for expanded block range.",
+        (10, 1009, False),
     ),
     ("query exceeds max results 20000, retry with the range 1000-5000", (None, 5000, True)),
     ("query exceeds max results 20000, retry with the range 1000-100999", (None, None, True)),  # as was asked
