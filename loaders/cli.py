@@ -1,6 +1,8 @@
 """The command: words in, sentences out. The work happens in the other modules."""
 
 import sys
+from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +10,7 @@ import typer
 
 from loaders import __version__, demo, payouts, positions, profile, ranges, sync
 from loaders import explain as explaining
+from loaders import files as bulk
 from loaders.bench.command import bench
 from loaders.checks import doctor, status_view, verify, verify_ledger
 from loaders.embedded import WarehouseBusy, folder
@@ -27,14 +30,24 @@ from loaders.options import (
     Wallets,
     WalletsFrom,
     read_ids,
+    read_maps,
     read_moment,
     read_range,
     read_token,
     read_wallets,
 )
+from loaders.sources import sources
 from loaders.subgraph import SettingError, SubgraphError, Subgraphs, WrongEndpointError
 from loaders.target import TargetError, read_target
 from loaders.warehouse import EPOCH, Warehouse, WarehouseError, opened
+
+
+class Protocol(StrEnum):
+    """Whose fills a file holds."""
+
+    V1 = "v1"
+    V2 = "v2"
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -173,6 +186,53 @@ def load_positions(
 
     claim = Claim(tuple(f"UserPosition wallet:{one}" for one in wallets))
     execute(work, plan, Common(target, profiles_dir, dry_run, as_json, wait, log_file), claim)
+
+
+@load.command("files", epilog="Example: polyledger load files 'dump/*.parquet' --map txHash=transaction_hash --dry-run")
+def load_files(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE", help="Paths, patterns in quotes, https:// or s3:// addresses.")
+    ],
+    maps: Annotated[
+        list[str] | None, typer.Option("--map", metavar="THEIRS=OURS", help="Which column is which; may be repeated.")
+    ] = None,
+    protocol: Annotated[
+        Protocol | None, typer.Option("--protocol", help="Which fills; default: by the columns.")
+    ] = None,
+    since: Annotated[str | None, typer.Option("--since", help="Only fills from this moment on, UTC.")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Only fills before this moment, UTC.")] = None,
+    complete: Annotated[
+        bool,
+        typer.Option("--complete", help="They are all fills from --since to --until: load fills asks for the rest."),
+    ] = False,
+    target: TargetName = None,
+    profiles_dir: ProfilesDir = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    wait: Wait = 0,
+    log_file: LogFile = None,
+) -> None:
+    """Fills from Parquet, CSV or JSON lines (.gz, .zst, .xz too), V1 or V2, checked as rows from the wire are.
+
+    Columns are recognised by name, in the source's spelling or ours. Amounts are whole base units, or text of them.
+    """
+    given, common = read_range(since, until), Common(target, profiles_dir, dry_run, as_json, wait, log_file)
+    if complete and not (given.since and given.until and given.until <= datetime.now(UTC)):
+        raise UsageError("--complete needs --since and --until, in the past: of which range are the files all fills?")
+    named = sources(files)
+    asked = bulk.Asked(named, read_maps(maps), protocol.value if protocol else None, given, complete)
+
+    def say(text: str) -> None:
+        if not as_json:
+            typer.echo(text)
+
+    async def work(run: Run) -> None:
+        await bulk.load(run, asked, say)
+
+    async def plan(subgraphs: Subgraphs, warehouse: Warehouse | None) -> list[dict[str, Any]]:
+        return await bulk.estimate(read_target(target, profiles_dir), asked, say)
+
+    execute(work, plan, common, Claim(tuple(f"file {one.shown}" for one in named)))
 
 
 @app.command("sync", epilog="Example: polyledger sync; polyledger sync --since 2025-01-01 --log-file sync.log")

@@ -12,6 +12,17 @@
         leftPad(char(2), 32, char(0))
     ))
 {%- endmacro %}
+{#- Logs of the chain itself: where each was, and whether that block is still part of the chain. -#}
+{% macro place_in_chain() -%}
+    id String alias concat(
+        '0x', lower(hex(transaction_hash)), '_0x', replaceRegexpOne(lower(hex(log_index)), '^0', '')
+    ) comment 'transaction hash, then log index in hex',
+    transaction_hash FixedString(32) comment 'Transaction that logged it',
+    log_index UInt32 comment 'Place of the log in its block',
+    block_number UInt64 comment 'Block',
+    timestamp DateTime('UTC') comment 'Block time',
+    address FixedString(20) comment 'Contract that logged it',
+{%- endmacro %}
 {% macro raw_tables(database) %}
 {#- What is acknowledged survives a power cut: rows are on the disk before the window that says so is recorded. -#}
 {% set on_disk = 'settings fsync_after_insert = 1, fsync_part_directory = 1' %}
@@ -150,6 +161,55 @@ create table if not exists {{ database }}.user_positions (
 order by (user, token_id)
 {{ on_disk }}
 comment 'pnl-subgraph UserPosition: the record that Polymarket itself keeps';
+
+create table if not exists {{ database }}.order_filled_events_v2 (
+    {{ place_in_chain() }}
+    order_hash FixedString(32) comment 'Order that was filled',
+    maker FixedString(20) comment 'Owner of the order: the wallet whose fill this is',
+    taker FixedString(20) comment 'Counterparty; the exchange itself on the row of the taker order',
+    side UInt8 comment 'Of the order: 0 buys the token, 1 sells it',
+    token_id UInt256 comment 'Outcome token that was bought or sold',
+    maker_amount_filled UInt64 comment 'Given by the owner, without the fee. Base units (10^-6)',
+    taker_amount_filled UInt64 comment 'Received by the owner, before the fee. Base units (10^-6)',
+    fee UInt64 comment 'Collateral, whatever the side: on top of what a buyer gives, out of what a seller receives',
+    builder FixedString(32) comment 'Code of the builder that brought the order, zero where none did',
+    metadata FixedString(32) comment 'Set by whoever made the order',
+    is_deleted UInt8 default 0 comment '1: its block left the chain after it was landed, so it does not count',
+    _loaded_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this copy was landed',
+    _run_id LowCardinality(String) comment 'Run that landed this copy'
+) engine = ReplacingMergeTree(_loaded_at)
+partition by toYYYYMM(timestamp)
+order by (timestamp, transaction_hash, log_index)
+{{ on_disk }}
+comment 'OrderFilled of the V2 exchanges: one row per filled order and log';
+
+create table if not exists {{ database }}.condition_resolutions (
+    {{ place_in_chain() }}
+    condition_id FixedString(32) comment 'Condition that was resolved',
+    oracle FixedString(20) comment 'Who resolved it',
+    question_id FixedString(32) comment 'The question of the oracle',
+    outcome_slot_count UInt32 comment 'Outcomes',
+    payout_numerators Array(UInt256) comment 'By outcome; their sum is the denominator',
+    is_deleted UInt8 default 0 comment '1: its block left the chain after it was landed, so it does not count',
+    _loaded_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this copy was landed',
+    _run_id LowCardinality(String) comment 'Run that landed this copy'
+) engine = ReplacingMergeTree(_loaded_at)
+partition by toYYYYMM(timestamp)
+order by (timestamp, transaction_hash, log_index)
+{{ on_disk }}
+comment 'ConditionResolution of the conditional tokens contract: one row per resolved condition';
+
+create table if not exists {{ database }}.file_payouts (
+    condition_id FixedString(32) comment 'Condition',
+    payouts Array(String) comment 'By outcome, as given: integers or decimals',
+    resolved_at Nullable(DateTime('UTC')) comment 'When it was resolved, where the file says so',
+    file String comment 'Name of the file',
+    _loaded_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this copy was landed',
+    _run_id LowCardinality(String) comment 'Run that landed this copy'
+) engine = ReplacingMergeTree(_loaded_at)
+order by condition_id
+{{ on_disk }}
+comment 'Payout vectors that somebody gave in a file: one row per condition';
 
 create table if not exists {{ database }}.load_windows (
     entity LowCardinality(String) comment 'Entity as the subgraph names it',

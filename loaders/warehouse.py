@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -121,6 +121,19 @@ class Warehouse:
         """Insert pages of one entity, `rows` rows in all, as entity.block writes them. Raises WarehouseError."""
         names = [*(field.column for field in entity.fields), "_run_id"]
         self._land(entity.table, names, b"".join(blocks), "Native", rows)
+
+    def insert_blocks(self, table: str, names: list[str], blocks: Callable[[], Generator[bytes, None, None]]) -> None:
+        """Insert a stream of format Native, which `blocks` begins, and begins anew for a server that was away.
+
+        Raises WarehouseError, and what the stream itself raises.
+        """
+        settings = {"max_partitions_per_insert_block": 0}  # a stream may have rows of all months
+        try:
+            self._patiently(
+                lambda: self._client.raw_insert(f"{self.raw}.{table}", names, blocks(), settings=settings, fmt="Native")
+            )
+        except ClickHouseError as error:
+            raise WarehouseError(f"rows for {table} were not landed to their end: {_reason(error)}") from None
 
     def insert_rejected(self, rejected: Iterable[Rejected], run_id: str) -> None:
         """Keep rows that could not be understood."""

@@ -1,11 +1,13 @@
 {#- Before any run: an empty warehouse has the raw tables, as after a load. What exists is left alone. -#}
 {% macro create_raw_tables() %}
     {% if execute %}
-        {% set missing_needs_no_right_to_create = run_query(
-            "select count() from system.tables where name = 'rejected_rows' and database = '" ~ raw_schema() ~ "'"
-        ).columns[0].values()[0] %}
-        {% if missing_needs_no_right_to_create | int == 0 %}
-            {% for statement in raw_tables(raw_schema()).split(';\n') if statement | trim %}
+        {% set declared = raw_tables(raw_schema()) %}
+        {% set found = run_query("select name from system.tables where database = '" ~ raw_schema() ~ "'") %}
+        {% set missing_needs_no_right_to_create =
+            modules.re.findall('create table if not exists [^.]+[.](\w+)', declared)
+            | reject('in', found.columns[0].values()) | list %}
+        {% if missing_needs_no_right_to_create %}
+            {% for statement in declared.split(';\n') if statement | trim %}
                 {% do run_query(statement) %}
             {% endfor %}
         {% endif %}

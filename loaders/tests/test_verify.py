@@ -29,8 +29,9 @@ MARTS = (
     "audit_subgraph_positions",
     "audit_baselines",
 )
+ALIASED = ("order_filled_events", "order_filled_events_v2", "condition_resolutions")  # their id is reckoned
 STORED = {  # columns of each raw table that are inserted
-    table: ", ".join(column for column in columns if (table, column) != ("order_filled_events", "id"))
+    table: ", ".join(column for column in columns if column != "id" or table not in ALIASED)
     for table, columns in declared_columns().items()
 }
 OLD = "toDateTime64('2025-01-01 00:00:00', 6, 'UTC')"  # landed then: no mart is older
