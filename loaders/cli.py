@@ -10,6 +10,7 @@ import typer
 
 from loaders import __version__, demo, payouts, positions, profile, ranges, sync
 from loaders import explain as explaining
+from loaders import export as exporting
 from loaders import files as bulk
 from loaders.bench.command import bench
 from loaders.checks import doctor, status_view, verify, verify_ledger
@@ -380,6 +381,27 @@ def explain(
     with opened(read_target(target, profiles_dir), wait) as warehouse:
         explained = explaining.explain(warehouse, address, conditions[0] if conditions else None)
     raise typer.Exit(DONE if explaining.show(explained, as_json) else FAILED)
+
+
+@app.command("export", epilog="Example: polyledger export order_filled_events fills.parquet --since 2025-01-01")
+def run_export(
+    table: Annotated[str, typer.Argument(help="A raw table or a mart.")],
+    file: Annotated[Path, typer.Argument(help="Where to: .parquet, .csv or .jsonl; the latter also .gz or .zst.")],
+    since: Annotated[str | None, typer.Option("--since", help="Only rows from this moment on, UTC.")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Only rows before this moment, UTC.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    target: TargetName = None,
+    profiles_dir: ProfilesDir = None,
+    as_json: AsJson = False,
+    wait: Wait = 0,
+) -> None:
+    """Write a raw table or mart to a file, each row once; what load files reads back, row by row as it was."""
+    given, where = read_range(since, until), read_target(target, profiles_dir)
+    path = folder(where.host)
+    if path is not None and not path.exists():
+        raise UsageError(f"there is no table {table[:60]!r}: nothing is loaded yet in {path}")
+    with opened(where, wait) as warehouse:
+        exporting.show(exporting.export(warehouse, table, file, given, force), as_json)
 
 
 def claim_on(asked: list[ranges.Asked]) -> Claim:

@@ -6,46 +6,24 @@ blocks. Every file is read to its end before the first row of any is landed, so 
 
 import asyncio
 import os
-import re
 import time
-import uuid
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from loaders import embedded, journal
+from loaders import journal
 from loaders.execute import Run
 from loaders.layouts import LayoutError, Mapping, recognise
 from loaders.options import UsageError
 from loaders.ranges import Range
-from loaders.sources import Source, shown
+from loaders.reader import Reader, explained, in_thread, said
+from loaders.sources import Source
 from loaders.target import Target
 from loaders.warehouse import Warehouse, WarehouseError, WindowState
-
-T = TypeVar("T")
-
-NETWORK = frozenset({86, 159, 198, 209, 210, 243, 499, 1000})  # ClickHouse's codes where an address does not serve
-READ_BYTES = 1 << 20  # that a server is handed at once
-SETTINGS = {
-    # Pages of a file that are mapped would count as memory.
-    "storage_file_read_method": "pread",
-    # Of what is unpacked ahead; row groups may be large.
-    "input_format_parquet_memory_high_watermark": 128 << 20,
-    "min_insert_block_size_rows": 1 << 19,
-    "min_insert_block_size_bytes": 0,
-    # A history that is in no order has rows of every month in every block.
-    "max_partitions_per_insert_block": 0,
-    # Numbers in a CSV stay text until they are checked.
-    "input_format_csv_use_best_effort_in_schema_inference": 0,
-    "use_hive_partitioning": 0,
-    "max_http_get_redirects": 5,
-}
 
 
 @dataclass(frozen=True)
@@ -85,78 +63,28 @@ class Found:
         return sum(self.wrong.values())
 
 
-class Engine:
-    """ClickHouse in this process: one connection reads, another one watches and stops it."""
-
-    def __init__(self, target: Target) -> None:
-        """Open the embedded folder of the target, or else an engine in memory."""
-        path = embedded.folder(target.host)
-        self.is_warehouse = path is not None and path.exists()
-        # Bound where it is looked for, so that the statement that looks does not have it.
-        self._mark = f"/* load files {uuid.uuid4().hex} */"
-        self._work, self._watch = (
-            embedded.connect(path)
-            if path is not None and self.is_warehouse
-            else clickhouse_connect.get_client(interface="chdb")
-            for _ in range(2)
-        )
-        for name, value in SETTINGS.items():
-            self._work.set_client_setting(name, value)
-
-    def close(self) -> None:
-        self._watch.close()
-        self._work.close()
-
-    def rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-        """The rows of a query. Raises ClickHouseError."""
-        return [tuple(row) for row in self._work.query(self._marked(statement), parameters=values).result_rows]
-
-    def command(self, statement: str, values: dict[str, Any]) -> None:
-        """Run a statement without rows. Raises ClickHouseError."""
-        self._work.command(self._marked(statement), parameters=values)
-
-    def blocks(self, statement: str, values: dict[str, Any]) -> Generator[bytes, None, None]:
-        """What a query answers, in format Native. Raises ClickHouseError."""
-        with self._work.raw_stream(self._marked(statement), parameters=values, fmt="Native") as stream:
-            while block := stream.read(READ_BYTES):
-                yield block
-
-    def rows_read(self) -> int:
-        """By the statement under way; 0 where there is none."""
-        query = "select sum(read_rows) from system.processes where position(query, {mark:String}) > 0"
-        return int(self._watch.query(query, parameters={"mark": self._mark}).result_rows[0][0])
-
-    def stop(self) -> None:
-        """End the statement under way."""
-        statement = "kill query where position(query, {mark:String}) > 0 async"
-        self._watch.command(statement, parameters={"mark": self._mark})
-
-    def _marked(self, statement: str) -> str:
-        return f"{self._mark} {statement}"
-
-
 async def load(run: Run, asked: Asked, say: Callable[[str], None]) -> None:
     """Check every file, then land each, and remember the range where they are said to be all of it.
 
     Raises UsageError where a file cannot be read or understood, and WarehouseError.
     """
-    engine = Engine(run.warehouse.target)
+    reader = Reader(run.warehouse.target)
     try:
-        checked = await _checked(engine, asked, run.progress.counter("check"), say)
+        checked = await _checked(reader, asked, run.progress.counter("check"), say)
         for part, found in checked:
-            await _land(engine, run, part, found)
+            await _land(reader, run, part, found)
     finally:
-        engine.close()
+        reader.close()
     await _remember(run, asked, checked)
 
 
 async def estimate(target: Target, asked: Asked, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """What a load would do, found out by reading every file. Raises as `load` does."""
-    engine = Engine(target)
+    reader = Reader(target)
     try:
-        checked = await _checked(engine, asked, lambda rows: None, say)
+        checked = await _checked(reader, asked, lambda rows: None, say)
     finally:
-        engine.close()
+        reader.close()
     return [
         {"entity": part.mapping.layout.entity, "scope": "", "what": _sentence(part, found)} | _figures(part, found)
         for part, found in checked
@@ -164,53 +92,35 @@ async def estimate(target: Target, asked: Asked, say: Callable[[str], None]) -> 
 
 
 async def _checked(
-    engine: Engine, asked: Asked, tick: Callable[[int], None], say: Callable[[str], None]
+    reader: Reader, asked: Asked, tick: Callable[[int], None], say: Callable[[str], None]
 ) -> list[tuple[Part, Found]]:
     """Every source, read to its end. Raises UsageError and WarehouseError."""
     checked = []
     for source in asked.sources:
-        part = await _in_thread(engine, partial(_part, engine, source, asked), tick)
+        part = await in_thread(reader, partial(_part, reader, source, asked), tick)
         say(_legend(part))
-        checked.append((part, await _in_thread(engine, partial(_check, engine, part), tick)))
+        checked.append((part, await in_thread(reader, partial(_check, reader, part), tick)))
     if asked.is_complete and not any(found.good for _, found in checked):
         raise UsageError("--complete: the files hold no fill of the range, so they cannot be all of it")
     return checked
 
 
-async def _land(engine: Engine, run: Run, part: Part, found: Found) -> None:
+async def _land(reader: Reader, run: Run, part: Part, found: Found) -> None:
     result, entity, started = run.landing.result, part.mapping.layout.entity, time.monotonic()
     tick = run.progress.counter(entity)
     if found.good:
-        await _in_thread(engine, partial(_land_good, engine, run.warehouse, part, run.landing.run_id), tick)
+        await in_thread(reader, partial(_land_good, reader, run.warehouse, part, run.landing.run_id), tick)
         result.rows[entity] += found.good
         journal.note("insert", entity=entity, rows=found.good, seconds=time.monotonic() - started)
     if found.bad:
-        await _in_thread(
-            engine, partial(_keep_aside, engine, run.warehouse, part, run.landing.run_id), lambda rows: None
+        await in_thread(
+            reader, partial(_keep_aside, reader, run.warehouse, part, run.landing.run_id), lambda rows: None
         )
         result.rejected[entity] += found.bad
         for wrong, rows in found.wrong.items():
             journal.note("rejected", entity=entity, file=part.source.shown, rows=rows, reason=wrong)
     result.files.append(_figures(part, found))
     result.notes.append(_sentence(part, found))
-
-
-async def _in_thread(engine: Engine, work: Callable[[], T], tick: Callable[[int], None]) -> T:
-    """Work in a thread, and tell each second how many more rows were read. Cancelled, it ends the statement first."""
-    task, had = asyncio.ensure_future(asyncio.to_thread(work)), 0
-    try:
-        while not task.done():
-            await asyncio.wait([task], timeout=1)
-            read = max(engine.rows_read(), had)
-            tick(read - had)
-            had = read
-    except asyncio.CancelledError:
-        while not task.done():
-            engine.stop()
-            await asyncio.wait([task], timeout=0.2)
-        task.exception()
-        raise
-    return task.result()
 
 
 async def _remember(run: Run, asked: Asked, checked: list[tuple[Part, Found]]) -> None:
@@ -248,10 +158,10 @@ def _rest(window: WindowState, since: datetime, until: datetime) -> list[WindowS
     return states
 
 
-def _part(engine: Engine, source: Source, asked: Asked) -> Part:
+def _part(reader: Reader, source: Source, asked: Asked) -> Part:
     """What a source's columns mean. Raises UsageError and WarehouseError."""
-    with _explained(source):
-        columns = _columns(engine, source)
+    with explained(source):
+        columns = _columns(reader, source)
     try:
         mapping = recognise(columns, asked.maps, asked.protocol)
     except LayoutError as error:
@@ -259,14 +169,14 @@ def _part(engine: Engine, source: Source, asked: Asked) -> Part:
     return Part(source, mapping, "" if source.format == "Parquet" else _structure(columns), asked.range)
 
 
-def _columns(engine: Engine, source: Source) -> dict[str, str]:
+def _columns(reader: Reader, source: Source) -> dict[str, str]:
     """Types by name. Raises ClickHouseError."""
     if source.format == "JSONEachRow":
         # Only names: what is a number in one line may be text in the next.
         lines = _function(replace(source, format="JSONAsString"), "json String")
         names = f"select distinct arrayJoin(JSONExtractKeys(json)) from (select json from {lines} limit 1000)"
-        return {name: "String" for (name,) in engine.rows(names, {"place": source.place, "structure": "json String"})}
-    described = engine.rows(f"describe table {_function(source)}", {"place": source.place})
+        return {name: "String" for (name,) in reader.rows(names, {"place": source.place, "structure": "json String"})}
+    described = reader.rows(f"describe table {_function(source)}", {"place": source.place})
     return {name: type_name for name, type_name, *_ in described}
 
 
@@ -346,12 +256,12 @@ def _statement(part: Part, chosen: str, with_raw: bool = False) -> tuple[str, di
     )
 
 
-def _check(engine: Engine, part: Part) -> Found:
+def _check(reader: Reader, part: Part) -> Found:
     """Read a part to its end. Raises UsageError where it cannot be, or most of it cannot be understood."""
     chosen = "wrong, is_outside, count() as rows, min(read_timestamp), max(read_timestamp), any(example)"
     statement, values = _statement(part, chosen)
-    with _explained(part.source):
-        rows = engine.rows(f"{statement} group by wrong, is_outside order by rows desc", values)
+    with explained(part.source):
+        rows = reader.rows(f"{statement} group by wrong, is_outside order by rows desc", values)
     found = Found()
     for wrong, is_outside, count, first, last, example in rows:
         if is_outside:
@@ -371,7 +281,7 @@ def _check(engine: Engine, part: Part) -> Found:
     return found
 
 
-def _land_good(engine: Engine, warehouse: Warehouse, part: Part, run_id: str) -> None:
+def _land_good(reader: Reader, warehouse: Warehouse, part: Part, run_id: str) -> None:
     """Land the good rows of a part. Raises WarehouseError."""
     names = [column.name for column in part.mapping.layout.columns]
     chosen = {name: f"assumeNotNull(read_{name})" for name in names}
@@ -379,10 +289,10 @@ def _land_good(engine: Engine, warehouse: Warehouse, part: Part, run_id: str) ->
     chosen["_run_id"] = "{run_id:String}"
     statement, values = _statement(part, ", ".join(f"{value} as {name}" for name, value in chosen.items()))
     statement += "where wrong = '' and not is_outside"
-    _insert(engine, warehouse, part, part.mapping.layout.table, list(chosen), statement, values | {"run_id": run_id})
+    _insert(reader, warehouse, part, part.mapping.layout.table, list(chosen), statement, values | {"run_id": run_id})
 
 
-def _keep_aside(engine: Engine, warehouse: Warehouse, part: Part, run_id: str) -> None:
+def _keep_aside(reader: Reader, warehouse: Warehouse, part: Part, run_id: str) -> None:
     """Keep the others in rejected_rows. Raises WarehouseError."""
     chosen = {
         "entity": "{entity:String}",
@@ -395,11 +305,11 @@ def _keep_aside(engine: Engine, warehouse: Warehouse, part: Part, run_id: str) -
     statement, values = _statement(part, columns, with_raw=True)
     statement += "where wrong != '' and not is_outside"
     values |= {"run_id": run_id, "entity": part.mapping.layout.entity}
-    _insert(engine, warehouse, part, "rejected_rows", list(chosen), statement, values)
+    _insert(reader, warehouse, part, "rejected_rows", list(chosen), statement, values)
 
 
 def _insert(
-    engine: Engine,
+    reader: Reader,
     warehouse: Warehouse,
     part: Part,
     table: str,
@@ -408,31 +318,12 @@ def _insert(
     values: dict[str, Any],
 ) -> None:
     try:
-        if engine.is_warehouse:
-            engine.command(f"insert into {warehouse.raw}.{table} ({', '.join(names)}) {statement}", values)
+        if reader.is_warehouse:
+            reader.command(f"insert into {warehouse.raw}.{table} ({', '.join(names)}) {statement}", values)
         else:
-            warehouse.insert_blocks(table, names, lambda: engine.blocks(statement, values))
+            warehouse.insert_blocks(table, names, lambda: reader.blocks(statement, values))
     except ClickHouseError as error:
-        raise WarehouseError(f"{part.source.shown} was not landed to its end: {_said(error)}") from None
-
-
-@contextmanager
-def _explained(source: Source) -> Iterator[None]:
-    """What ClickHouse says of a file it cannot read, as one sentence: UsageError, or WarehouseError for an address."""
-    try:
-        yield
-    except ClickHouseError as error:
-        sentence = f"{source.shown} cannot be read: {_said(error)}. Nothing was landed"
-        if source.function != "file" and getattr(error, "code", None) in NETWORK:
-            raise WarehouseError(sentence) from None
-        raise UsageError(sentence) from None
-
-
-def _said(error: ClickHouseError) -> str:
-    """The innermost reason, without where in ClickHouse it came up."""
-    *_, reason = re.split(r"Code: \d+\. DB::Exception: ", str(error))
-    reason = re.split(r": \(in file/uri|: While |\. \([A-Z_]+\)| \([A-Z_]+\)| \(version|\n", reason.strip())[0]
-    return shown(reason.strip(" .:"))[:300]
+        raise WarehouseError(f"{part.source.shown} was not landed to its end: {said(error)}") from None
 
 
 def _most(found: Found) -> str:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import clickhouse_connect
 import jinja2
+import urllib3
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
 from loaders import embedded
@@ -134,6 +135,23 @@ class Warehouse:
             )
         except ClickHouseError as error:
             raise WarehouseError(f"rows for {table} were not landed to their end: {_reason(error)}") from None
+
+    def answer(
+        self, query: str, parameters: dict[str, Any], form: str, packing: str, settings: dict[str, Any]
+    ) -> Iterator[bytes]:
+        """What a server answers to a query, in a format and packed as HTTP has it. Raises WarehouseError."""
+        try:
+            stream: Any = self._client.raw_stream(
+                query,
+                parameters=parameters,
+                settings=settings | {"enable_http_compression": int(packing != "none")},
+                fmt=form,
+                transport_settings={"Accept-Encoding": packing if packing != "none" else "identity"},
+            )
+            with stream:
+                yield from stream.stream(1 << 20, decode_content=False)
+        except (ClickHouseError, urllib3.exceptions.HTTPError) as error:
+            raise WarehouseError(_reason(error)) from None
 
     def insert_rejected(self, rejected: Iterable[Rejected], run_id: str) -> None:
         """Keep rows that could not be understood."""
@@ -267,7 +285,7 @@ def _is_passing(error: ClickHouseError) -> bool:
     return code in PASSING or (code is None and isinstance(error, OperationalError))
 
 
-def _reason(error: ClickHouseError) -> str:
+def _reason(error: Exception) -> str:
     """What went wrong in one line: what ClickHouse said, else what the network said."""
     cause: BaseException | None = error if getattr(error, "code", None) is None else None
     while cause is not None:
