@@ -103,7 +103,9 @@ def _table(warehouse: Warehouse, name: str) -> tuple[str, dict[str, str], str]:
     )
     matching = [(database, engine) for database, table, engine in found if table == name]
     if not matching or not _is_plain(name):
-        there = ", ".join(dict.fromkeys(table for _, table, _ in found)) or "nothing yet"
+        there = (
+            ", ".join(dict.fromkeys(table for _, table, _ in found if not re.match("stg_|int_", table))) or "none yet"
+        )
         raise UsageError(f"there is no table {name[:60]!r} in {' or '.join(databases)}; there is {there}")
     database, engine = matching[0]
     columns = dict(
