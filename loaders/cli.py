@@ -4,7 +4,7 @@ import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -401,7 +401,11 @@ def run_export(
     if path is not None and not path.exists():
         raise UsageError(f"there is no table {table[:60]!r}: nothing is loaded yet in {path}")
     with opened(where, wait) as warehouse:
-        exporting.show(exporting.export(warehouse, table, file, given, force), as_json)
+        try:
+            exported = exporting.export(warehouse, table, file, given, force)
+        except KeyboardInterrupt:
+            _fail(f"stopped; {file} is as it was", FAILED)
+    exporting.show(exported, as_json)
 
 
 def claim_on(asked: list[ranges.Asked]) -> Claim:
@@ -443,7 +447,7 @@ def _wrong_word(error: typer.TyperException) -> str:
     return f"{said[:1].lower()}{said[1:]} (see {path} --help)"
 
 
-def _fail(sentence: str, code: int) -> None:
+def _fail(sentence: str, code: int) -> NoReturn:
     console(stderr=True).print(f"error: {sentence}", style="red")
     sys.exit(code)
 

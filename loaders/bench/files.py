@@ -15,7 +15,8 @@ from loaders.warehouse import opened
 ROWS = """
     select
         concat(transactionHash, '_', orderHash) as id,
-        concat('0x', lower(hex(number)), substring(lower(hex(SHA256(toString(number)))), 1, 48)) as transactionHash,
+        lower(hex(SHA256(toString(number)))) as digest,
+        concat('0x', leftPad(lower(hex(number)), 16, '0'), substring(digest, 1, 48)) as transactionHash,
         toString({since:UInt32} + intDiv(number, 4)) as timestamp,
         concat('0x', lower(hex(SHA256(concat('order', toString(number)))))) as orderHash,
         concat('0x', substring(lower(hex(SHA256(toString(number * number % 200003)))), 1, 40)) as maker,
@@ -58,7 +59,7 @@ def _write(file: Path, rows: int) -> None:
     client = clickhouse_connect.get_client(interface="chdb")
     try:
         client.command(
-            f"insert into function file({{file:String}}, 'Parquet') select * except (token) from ({ROWS}) "
+            f"insert into function file({{file:String}}, 'Parquet') select * except (token, digest) from ({ROWS}) "
             "settings output_format_parquet_row_group_size = 1000000, max_threads = 1",
             parameters={"file": str(file), "rows": rows, "since": SINCE},
         )

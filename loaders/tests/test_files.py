@@ -767,6 +767,18 @@ def test_an_export_writes_over_a_file_where_it_is_told_to(world: Desk, tmp_path:
     assert "mine" not in (tmp_path / "there.csv").read_text()
 
 
+def test_a_stopped_export_leaves_nothing_behind(desk: Desk, start: Processes, crowd: Path, tmp_path: Path) -> None:
+    call(desk, "load", "files", str(crowd))
+    (tmp_path / "fills.csv.gz").write_text("mine")
+    process = start.start(desk, "export", "order_filled_events", str(tmp_path / "fills.csv.gz"), "--force")
+    while not (tmp_path / ".fills.part.csv.gz").exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send(signal.SIGINT)
+    assert process.wait() == 1
+    assert f"error: stopped; {tmp_path}/fills.csv.gz is as it was" in process.said()
+    assert [path.read_text() for path in tmp_path.glob("*fills*")] == ["mine"]
+
+
 def test_nothing_is_exported_where_nothing_is_loaded(desk: Desk, tmp_path: Path) -> None:
     assert "nothing is loaded yet" in call(desk, "export", "splits", str(tmp_path / "a.csv"), code=2).err
     assert not desk.data.exists()
