@@ -62,6 +62,11 @@ class Found:
     def bad(self) -> int:
         return sum(self.wrong.values())
 
+    @property
+    def most(self) -> str:
+        """What is wrong most often."""
+        return max(self.wrong, key=lambda sentence: self.wrong[sentence])
+
 
 async def load(run: Run, asked: Asked, say: Callable[[str], None]) -> None:
     """Check every file, then land each, and remember the range where they are said to be all of it.
@@ -198,12 +203,14 @@ def _function(source: Source, structure: str = "") -> str:
 def _statement(part: Part, chosen: str, with_raw: bool = False) -> tuple[str, dict[str, Any]]:
     """A select over the rows of a part, and what is bound in it.
 
-    A row has its values by our name as read_NAME, null where they cannot be understood; what is `wrong` with it, or '',
-    and an `example` of that; its `row_id`, and whether it `is_outside` of the range.
+    A row has its values by our name as read_NAME, null where they cannot be understood. `wrong` is 0, or the place
+    (from 1) in the bound `sentences` of what is wrong with it, with an `example` of that; `row_id` is its id, and
+    `is_outside` says whether it is not in the range.
     """
     mapping, layout = part.mapping, part.mapping.layout
-    values: dict[str, Any] = {"place": part.source.place, "structure": part.structure}
     imported, read, conditions, examples = [], [], [], []
+    sentences: list[str] = []
+    values: dict[str, Any] = {"place": part.source.place, "structure": part.structure, "sentences": sentences}
     for number, column in enumerate(layout.columns):
         name = column.name
         if name not in mapping.theirs:
@@ -211,31 +218,25 @@ def _statement(part: Part, chosen: str, with_raw: bool = False) -> tuple[str, di
             continue
         given, theirs = f"given_{name}", mapping.theirs[name]
         values[f"theirs_{number}"] = theirs
-        values[f"missing_{number}"] = f"{theirs} is missing"
-        values[f"wrong_{number}"] = f"{theirs} {column.form.wrong}"
-        is_missing = f"{given} is null" + (f" or {given} = ''" if mapping.types[name] == "String" else "")
         imported.append(f"{{theirs_{number}:Identifier}} as {given}")
         read.append(f"{column.form.read(given, mapping.types[name])} as read_{name}")
-        sentence = f"if({is_missing}, {{missing_{number}:String}}, {{wrong_{number}:String}})"
-        conditions.append(f"read_{name} is null, {sentence}")
+        sentences += [f"{theirs} is missing", f"{theirs} {column.form.wrong}"]
+        is_missing = f"{given} is null" + (f" or {given} = ''" if mapping.types[name] == "String" else "")
+        conditions.append((f"read_{name} is null", f"if({is_missing}, {len(sentences) - 1}, {len(sentences)})"))
         examples.append(f"read_{name} is null, toString({given})")
-    for number, (sentence, check) in enumerate(layout.checks):
-        values[f"check_{number}"] = sentence
-        by_name = {column.name: f"read_{column.name}" for column in layout.columns}
-        conditions.append(f"{check.format(**by_name)}, {{check_{number}:String}}")
+    by_name = {column.name: f"read_{column.name}" for column in layout.columns}
+    for sentence, check in layout.checks:
+        sentences.append(sentence)
+        conditions.append((check.format(**by_name), str(len(sentences))))
+    if mapping.id:
+        values["id"] = mapping.id
+        imported.append("{id:Identifier} as given_id")
+        sentences.append(f"{mapping.id} is not {'_'.join(mapping.theirs[name] for name in layout.key)}")
+        conditions.append((layout.wrong_id, str(len(sentences))))
     if with_raw:
         imported.append("formatRowNoNewline('JSONEachRow', *) as raw")
-    if mapping.id:
-        values |= {
-            "id": mapping.id,
-            "wrong_id": f"{mapping.id} is not {'_'.join(mapping.theirs[n] for n in layout.key)}",
-        }
-        imported.append("{id:Identifier} as given_id")
-        conditions.append(f"{layout.wrong_id}, {{wrong_id:String}}")
-    outside = []
-    for bound, comparison in ((part.range.since, "<"), (part.range.until, ">=")):
-        if bound:
-            outside.append(f"ifNull(read_timestamp {comparison} {int(bound.timestamp())}, false)")
+    bounds = ((part.range.since, "<"), (part.range.until, ">="))
+    outside = [f"ifNull(read_timestamp {than} {int(bound.timestamp())}, false)" for bound, than in bounds if bound]
     row_id = ", '_', ".join(f"ifNull(toString(given_{name}), '')" for name in layout.key)
     return (
         f"""
@@ -244,7 +245,7 @@ def _statement(part: Part, chosen: str, with_raw: bool = False) -> tuple[str, di
         judged as (
             select
                 *,
-                multiIf({", ".join(conditions)}, '') as wrong,
+                toUInt8(multiIf({", ".join(f"{condition}, {code}" for condition, code in conditions)}, 0)) as wrong,
                 ifNull(multiIf({", ".join(examples)}, ''), '') as example,
                 {" or ".join(outside) or "false"} as is_outside,
                 concat({row_id}) as row_id
@@ -258,20 +259,21 @@ def _statement(part: Part, chosen: str, with_raw: bool = False) -> tuple[str, di
 
 def _check(reader: Reader, part: Part) -> Found:
     """Read a part to its end. Raises UsageError where it cannot be, or most of it cannot be understood."""
-    chosen = "wrong, is_outside, count() as rows, min(read_timestamp), max(read_timestamp), any(example)"
-    statement, values = _statement(part, chosen)
-    with explained(part.source):
-        rows = reader.rows(f"{statement} group by wrong, is_outside order by rows desc", values)
     found = Found()
-    for wrong, is_outside, count, first, last, example in rows:
-        if is_outside:
-            found.outside += count
-        elif wrong:
-            found.example = found.example or example
-            found.wrong[wrong] = count
-        else:
-            found.good = count
-            found.first, found.last = (datetime.fromtimestamp(moment, UTC) for moment in (first, last))
+    statement, values = _statement(part, "wrong, is_outside, count() as rows, min(read_timestamp), max(read_timestamp)")
+    with explained(part.source):
+        for wrong, is_outside, rows, first, last in reader.rows(f"{statement} group by wrong, is_outside", values):
+            if is_outside:
+                found.outside += rows
+            elif wrong:
+                found.wrong[values["sentences"][wrong - 1]] = rows
+            else:
+                found.good = rows
+                found.first, found.last = (datetime.fromtimestamp(moment, UTC) for moment in (first, last))
+        if found.wrong:
+            most = values["sentences"].index(found.most) + 1
+            statement, values = _statement(part, "example")
+            ((found.example,),) = reader.rows(f"{statement} where wrong = {most} and not is_outside limit 1", values)
     if found.bad > found.good:
         raise UsageError(
             f"{part.source.shown}: {found.bad:,} of {found.bad + found.good:,} rows cannot be understood, most because "
@@ -288,7 +290,7 @@ def _land_good(reader: Reader, warehouse: Warehouse, part: Part, run_id: str) ->
     chosen["timestamp"] = f"toDateTime({chosen['timestamp']}, 'UTC')"
     chosen["_run_id"] = "{run_id:String}"
     statement, values = _statement(part, ", ".join(f"{value} as {name}" for name, value in chosen.items()))
-    statement += "where wrong = '' and not is_outside"
+    statement += "where wrong = 0 and not is_outside"
     _insert(reader, warehouse, part, part.mapping.layout.table, list(chosen), statement, values | {"run_id": run_id})
 
 
@@ -297,13 +299,14 @@ def _keep_aside(reader: Reader, warehouse: Warehouse, part: Part, run_id: str) -
     chosen = {
         "entity": "{entity:String}",
         "row_id": "row_id",
-        "reason": "concat(wrong, if(example = '', '', concat(': ', toJSONString(substringUTF8(example, 1, 100)))))",
+        "reason": "concat({sentences:Array(String)}[wrong], if(example = '', '', concat(': ', "
+        "toJSONString(substringUTF8(example, 1, 100)))))",
         "raw": "raw",
         "_run_id": "{run_id:String}",
     }
     columns = ", ".join(value if value == name else f"{value} as {name}" for name, value in chosen.items())
     statement, values = _statement(part, columns, with_raw=True)
-    statement += "where wrong != '' and not is_outside"
+    statement += "where wrong != 0 and not is_outside"
     values |= {"run_id": run_id, "entity": part.mapping.layout.entity}
     _insert(reader, warehouse, part, "rejected_rows", list(chosen), statement, values)
 
@@ -328,7 +331,7 @@ def _insert(
 
 def _most(found: Found) -> str:
     """The most frequent thing wrong, with an example."""
-    return next(iter(found.wrong)) + (f": {found.example[:60]!r}" if found.example else "")
+    return found.most + (f": {found.example[:60]!r}" if found.example else "")
 
 
 def _legend(part: Part) -> str:

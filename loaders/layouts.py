@@ -165,11 +165,12 @@ V1 = Layout(
         *_AMOUNTS,
     ),
     key=("transaction_hash", "order_hash"),
-    # Others number their rows as they please: only an id in the subgraph's form is looked at.
+    # Others number their rows as they please: only an id as long as the subgraph's is looked at. In lower case only
+    # where it differs, which is dear.
     wrong_id=(
-        "match(given_id, '^0x[0-9a-fA-F]{64}_0x[0-9a-fA-F]{64}$') and not ("
-        "startsWith(lower(given_id), lower(given_transaction_hash)) and "
-        "endsWith(lower(given_id), lower(given_order_hash)))"
+        "length(given_id) = 133 "
+        "and not (startsWith(given_id, given_transaction_hash) and endsWith(given_id, given_order_hash)) "
+        "and lower(given_id) != lower(concat(given_transaction_hash, '_', given_order_hash))"
     ),
     checks=(
         (

@@ -25,6 +25,8 @@ SETTINGS = {
     "storage_file_read_method": "pread",
     # Of what is unpacked ahead; row groups may be large.
     "input_format_parquet_memory_high_watermark": 128 << 20,
+    # Two would take twice the memory, and on two cores reading takes the other one.
+    "max_insert_threads": 1,
     "min_insert_block_size_rows": 1 << 19,
     "min_insert_block_size_bytes": 0,
     # A history that is in no order has rows of every month in every block.
