@@ -1,14 +1,17 @@
 """The command: words in, sentences out. The work happens in the other modules."""
 
 import sys
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from loaders import __version__, demo, events, given, logs, payouts, positions, profile, ranges, rpc, sync
 from loaders import explain as explaining
+from loaders import export as exporting
+from loaders import files as bulk
 from loaders.bench.command import bench
 from loaders.checks import doctor, status_view, verify, verify_ledger
 from loaders.embedded import WarehouseBusy, folder
@@ -29,12 +32,14 @@ from loaders.options import (
     Wallets,
     WalletsFrom,
     read_ids,
+    read_maps,
     read_moment,
     read_range,
     read_token,
     read_wallets,
 )
 from loaders.pace import Pace
+from loaders.sources import sources
 from loaders.subgraph import SettingError, SubgraphError, Subgraphs, WrongEndpointError
 from loaders.target import TargetError, read_target
 from loaders.warehouse import EPOCH, Warehouse, WarehouseError, opened
@@ -48,6 +53,13 @@ class LogKind(StrEnum):
 
 
 LOG_KINDS = {LogKind.FILLS: (events.ORDER_FILLS_V2,), LogKind.RESOLUTIONS: (events.RESOLUTIONS,)}
+
+class Protocol(StrEnum):
+    """Whose fills a file holds."""
+
+    V1 = "v1"
+    V2 = "v2"
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -259,6 +271,53 @@ def load_logs(
     execute(work, plan, Common(target, profiles_dir, dry_run, as_json, wait, log_file), claim, pace)
 
 
+@load.command("files", epilog="Example: polyledger load files 'dump/*.parquet' --map txHash=transaction_hash --dry-run")
+def load_files(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE", help="Paths, patterns in quotes, https:// or s3:// addresses.")
+    ],
+    maps: Annotated[
+        list[str] | None, typer.Option("--map", metavar="THEIRS=OURS", help="Which column is which; may be repeated.")
+    ] = None,
+    protocol: Annotated[
+        Protocol | None, typer.Option("--protocol", help="Which fills; default: by the columns.")
+    ] = None,
+    since: Annotated[str | None, typer.Option("--since", help="Only fills from this moment on, UTC.")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Only fills before this moment, UTC.")] = None,
+    complete: Annotated[
+        bool,
+        typer.Option("--complete", help="They are all fills from --since to --until: load fills asks for the rest."),
+    ] = False,
+    target: TargetName = None,
+    profiles_dir: ProfilesDir = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    wait: Wait = 0,
+    log_file: LogFile = None,
+) -> None:
+    """Fills from Parquet, CSV or JSON lines (.gz, .zst, .xz too), V1 or V2, checked as rows from the wire are.
+
+    Columns are recognised by name, in the source's spelling or ours. Amounts are whole base units, or text of them.
+    """
+    given, common = read_range(since, until), Common(target, profiles_dir, dry_run, as_json, wait, log_file)
+    if complete and not (given.since and given.until and given.until <= datetime.now(UTC)):
+        raise UsageError("--complete needs --since and --until, in the past: of which range are the files all fills?")
+    named = sources(files)
+    asked = bulk.Asked(named, read_maps(maps), protocol.value if protocol else None, given, complete)
+
+    def say(text: str) -> None:
+        if not as_json:
+            typer.echo(text)
+
+    async def work(run: Run) -> None:
+        await bulk.load(run, asked, say)
+
+    async def plan(subgraphs: Subgraphs, warehouse: Warehouse | None) -> list[dict[str, Any]]:
+        return await bulk.estimate(read_target(target, profiles_dir), asked, say)
+
+    execute(work, plan, common, Claim(tuple(f"file {one.shown}" for one in named)))
+
+
 @app.command("sync", epilog="Example: polyledger sync; polyledger sync --since 2025-01-01 --log-file sync.log")
 def run_sync(
     since: Annotated[
@@ -406,6 +465,31 @@ def explain(
     raise typer.Exit(DONE if explaining.show(explained, as_json) else FAILED)
 
 
+@app.command("export", epilog="Example: polyledger export order_filled_events fills.parquet --since 2025-01-01")
+def run_export(
+    table: Annotated[str, typer.Argument(help="A raw table or a mart.")],
+    file: Annotated[Path, typer.Argument(help="Where to: .parquet, .csv or .jsonl; the latter also .gz or .zst.")],
+    since: Annotated[str | None, typer.Option("--since", help="Only rows from this moment on, UTC.")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Only rows before this moment, UTC.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    target: TargetName = None,
+    profiles_dir: ProfilesDir = None,
+    as_json: AsJson = False,
+    wait: Wait = 0,
+) -> None:
+    """Write a raw table or mart to a file, each row once; what load files reads back, row by row as it was."""
+    given, where = read_range(since, until), read_target(target, profiles_dir)
+    path = folder(where.host)
+    if path is not None and not path.exists():
+        raise UsageError(f"there is no table {table[:60]!r}: nothing is loaded yet in {path}")
+    with opened(where, wait) as warehouse:
+        try:
+            exported = exporting.export(warehouse, table, file, given, force)
+        except KeyboardInterrupt:
+            _fail(f"stopped; {file} is as it was", FAILED)
+    exporting.show(exported, as_json)
+
+
 def claim_on(asked: list[ranges.Asked]) -> Claim:
     """Series are another run's work while this one loads them."""
     things = tuple(f"{series.entity.name} {series.scope}".rstrip() for series, _ in asked)
@@ -445,7 +529,7 @@ def _wrong_word(error: typer.TyperException) -> str:
     return f"{said[:1].lower()}{said[1:]} (see {path} --help)"
 
 
-def _fail(sentence: str, code: int) -> None:
+def _fail(sentence: str, code: int) -> NoReturn:
     console(stderr=True).print(f"error: {sentence}", style="red")
     sys.exit(code)
 

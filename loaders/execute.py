@@ -154,6 +154,8 @@ def _report(result: Result, counts: Counts, landing: Landing, seconds: float, co
         "seconds": round(seconds, 3),
         "exit_code": code,
     }
+    if result.files:
+        report["files"] = result.files
     typer.echo(json.dumps(report, indent=2))
 
 
@@ -238,7 +240,8 @@ def console(stderr: bool = False) -> Console:
 def _print_result(result: Result, seconds: float, counts: Counts, raw: str) -> None:
     out = console()
     landed = ", ".join(f"{count:,} {name}" for name, count in result.rows.items() if count) or "nothing new"
-    out.print(f"landed {landed} in {seconds:.1f} s ({counts.requests:,} requests, {counts.retries:,} retried)")
+    asked = f" ({counts.requests:,} requests, {counts.retries:,} retried)" if counts.requests else ""
+    out.print(f"landed {landed} in {seconds:.1f} s{asked}")
     for note in result.notes:
         out.print(f"note: {note}")
     for name, count in result.rejected.items():
@@ -254,6 +257,9 @@ def _print_plan(plan: list[dict[str, Any]], as_json: bool) -> None:
         typer.echo(json.dumps(plan, indent=2))
         return
     for step in plan:
+        if "requests" not in step:  # nothing is asked for
+            typer.echo(f"{step['entity']}: {step['what']}")
+            continue
         typer.echo(
             f"{step['entity']} {step['scope']}: {step['what']}, about {step['requests']:,} requests, "
             f"{step['seconds']:,.0f} s at the limit".replace(" :", ":")

@@ -35,6 +35,7 @@ class Result:
     not_found: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # ids unknown to the subgraph
     open_windows: list[str] = field(default_factory=list)  # sentences
     notes: list[str] = field(default_factory=list)
+    files: list[dict[str, Any]] = field(default_factory=list)  # what was in each file that was loaded
 
 
 async def all_of(*work: Coroutine[Any, Any, None]) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from loaders.layouts import LAYOUTS
 from loaders.ranges import Range
 
 
@@ -93,6 +94,20 @@ def read_ids(given: list[str] | None, file: Path | None, column: str, size: int)
             shown = text.strip() if len(text) <= 80 else f"{text[:80]}..."
             raise UsageError(f"{place}: {shown!r} is no {column}: 0x and {2 * size} hex digits expected")
     return list(dict.fromkeys(text.strip().lower() for _, text in found))
+
+
+def read_maps(given: list[str] | None) -> dict[str, str]:
+    """Our columns by those of a file, given as THEIRS=OURS. Raises UsageError."""
+    known = dict.fromkeys(column.name for layout in LAYOUTS for column in layout.columns)
+    maps: dict[str, str] = {}
+    for text in given or []:
+        theirs, _, ours = text.rpartition("=")
+        if not theirs or ours not in known:
+            raise UsageError(f"--map {text[:90]!r}: THEIRS=OURS expected, where OURS is one of {', '.join(known)}")
+        if theirs in maps or ours in maps.values():
+            raise UsageError(f"--map {text[:90]!r}: each column can be given once")
+        maps[theirs] = ours
+    return maps
 
 
 def read_token(text: str | None) -> str | None:

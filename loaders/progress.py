@@ -105,10 +105,9 @@ class Progress:
 
     def _rates(self) -> str:
         then, rows, _ = self._recent[0]
-        said = [
-            f"{(sum(self._rows.values()) - rows) / max(time.monotonic() - then, 1e-9):,.0f} rows/s",
-            f"{self.requests_per_second():.1f} requests/s (limit {self._pace.rate:.1f})",
-        ]
+        said = [f"{(sum(self._rows.values()) - rows) / max(time.monotonic() - then, 1e-9):,.0f} rows/s"]
+        if self._counts.requests:  # files are read without any
+            said.append(f"{self.requests_per_second():.1f} requests/s (limit {self._pace.rate:.1f})")
         if self._counts.retries:
             said.append(f"{self._counts.retries:,} retried")
         if self._counts.refused:

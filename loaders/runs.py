@@ -18,6 +18,7 @@ from typing import Any
 
 from loaders import __version__
 from loaders.loading import Result
+from loaders.sources import shown
 from loaders.subgraph import Counts
 from loaders.warehouse import Warehouse
 
@@ -29,7 +30,7 @@ class RunRecord:
         self.run_id = run_id
         words = list(takewhile(lambda word: not word.startswith("-"), sys.argv[1:3]))
         self.command = " ".join(words)
-        self.asked = sys.argv[1 + len(words) :]
+        self.asked = [shown(word) for word in sys.argv[1 + len(words) :]]
         self.started_at = datetime.now(UTC)
         self._warehouse = warehouse
         self._result = result

@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import clickhouse_connect
 import jinja2
+import urllib3
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
 from loaders import embedded
@@ -135,6 +136,36 @@ class Warehouse:
                 values,
             )
         return int(count)
+
+    def insert_blocks(self, table: str, names: list[str], blocks: Callable[[], Generator[bytes, None, None]]) -> None:
+        """Insert a stream of format Native, which `blocks` begins, and begins anew for a server that was away.
+
+        Raises WarehouseError, and what the stream itself raises.
+        """
+        settings = {"max_partitions_per_insert_block": 0}  # a stream may have rows of all months
+        try:
+            self._patiently(
+                lambda: self._client.raw_insert(f"{self.raw}.{table}", names, blocks(), settings=settings, fmt="Native")
+            )
+        except ClickHouseError as error:
+            raise WarehouseError(f"rows for {table} were not landed to their end: {_reason(error)}") from None
+
+    def answer(
+        self, query: str, parameters: dict[str, Any], form: str, packing: str, settings: dict[str, Any]
+    ) -> Iterator[bytes]:
+        """What a server answers to a query, in a format and packed as HTTP has it. Raises WarehouseError."""
+        try:
+            stream: Any = self._client.raw_stream(
+                query,
+                parameters=parameters,
+                settings=settings | {"enable_http_compression": int(packing != "none")},
+                fmt=form,
+                transport_settings={"Accept-Encoding": packing if packing != "none" else "identity"},
+            )
+            with stream:
+                yield from stream.stream(1 << 20, decode_content=False)
+        except (ClickHouseError, urllib3.exceptions.HTTPError) as error:
+            raise WarehouseError(_reason(error)) from None
 
     def insert_rejected(self, rejected: Iterable[Rejected], run_id: str) -> None:
         """Keep rows that could not be understood."""
@@ -268,7 +299,7 @@ def _is_passing(error: ClickHouseError) -> bool:
     return code in PASSING or (code is None and isinstance(error, OperationalError))
 
 
-def _reason(error: ClickHouseError) -> str:
+def _reason(error: Exception) -> str:
     """What went wrong in one line: what ClickHouse said, else what the network said."""
     cause: BaseException | None = error if getattr(error, "code", None) is None else None
     while cause is not None:

@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Iterator
 
+from loaders.bench.files import files
 from loaders.bench.loads import DAY, SINCE, Desk, Load, check, embedded, server
 from loaders.bench.report import Figure, Measurement
 from loaders.loading import BATCH_SECONDS
@@ -209,4 +210,5 @@ MEASUREMENTS = [
     Measurement("memory", 300, memory),
     Measurement("inserts", 50, inserts),
     Measurement("restart", 60, restart),
+    Measurement("files", 120, files),
 ]

@@ -71,13 +71,24 @@ class Desk:
     def loading(self, endpoint: BulkProcess, days: int, **settings: str) -> Iterator[subprocess.Popen[str]]:
         """The load of the first days from SINCE on, running; killed if the context is left early."""
         since, until = (f"{moment:%Y-%m-%d}" for moment in _span(days))
-        words = [sys.executable, "-m", "loaders.cli", "load", "fills", "--since", since, "--until", until, "--json"]
+        words = ["load", "fills", "--since", since, "--until", until, "--json"]
+        with self.running(words, GOLDSKY_BASE_URL=endpoint.base_url, **settings) as process:
+            yield process
+
+    @contextlib.contextmanager
+    def running(self, words: list[str], **settings: str) -> Iterator[subprocess.Popen[str]]:
+        """A command, running; killed if the context is left early."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("GOLDSKY_", "POLYLEDGER_", "CLICKHOUSE_"))}
-        environment = kept | {"GOLDSKY_BASE_URL": endpoint.base_url} | self.environment | settings
+        environment = kept | self.environment | settings
         # Its words go to a file: a pipe that nobody empties would stop it.
         with tempfile.TemporaryFile("w+") as said:
             process = subprocess.Popen(
-                words, env=environment, cwd=project_folder(), stdout=said, stderr=subprocess.STDOUT, text=True
+                [sys.executable, "-m", "loaders.cli", *words],
+                env=environment,
+                cwd=project_folder(),
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                text=True,
             )
             try:
                 yield process
@@ -87,14 +98,16 @@ class Desk:
                 process.wait()
             if process.returncode not in (0, -signal.SIGKILL):
                 said.seek(0)
-                raise BenchError(f"the load exited with {process.returncode}: {said.read().strip()[-500:]}")
+                raise BenchError(
+                    f"polyledger {words[0]} exited with {process.returncode}: {said.read().strip()[-500:]}"
+                )
 
     def load(self, endpoint: BulkProcess, days: int, rows: int, **settings: str) -> Load:
         """Load to the end. Raises BenchError where a row is missing or there twice."""
         peak, used = None, _cpu_seconds()
         with self.loading(endpoint, days, **settings) as process:
             while process.poll() is None:
-                peak = _peak_mb(process.pid) or peak
+                peak = peak_mb(process.pid) or peak
                 time.sleep(0.05)
         used, log = _cpu_seconds() - used, endpoint.log()
         with opened(self.target) as warehouse:
@@ -212,7 +225,7 @@ def _cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _peak_mb(pid: int) -> float | None:
+def peak_mb(pid: int) -> float | None:
     """The most memory a process has had until now, MB of 2^20 bytes."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()

@@ -28,7 +28,10 @@ from loaders.tests.conftest import PROJECT
 
 SPANS = [Span(SINCE, 5, 40), Span(SINCE + 7, 1, 10), Span(SINCE + 20, 30, 12)]
 VERSIONS = {"orderbook": "orderbook-subgraph/0.0.1", "fee-module": "fee-module-subgraph/0.0.1"}
-FIGURES = "crowd limit limit_refused mixed speed speed_server memory_few memory_many memory_growth inserts restart"
+FIGURES = (
+    "crowd limit limit_refused mixed speed speed_server memory_few memory_many memory_growth inserts restart "
+    "files files_memory"
+)
 ON_A_SERVER = {"speed_server", "memory_few", "memory_many", "memory_growth"}
 
 
