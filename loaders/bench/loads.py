@@ -94,7 +94,7 @@ class Desk:
         peak, used = None, _cpu_seconds()
         with self.loading(endpoint, days, **settings) as process:
             while process.poll() is None:
-                peak = _peak_mb(process.pid) or peak
+                peak = peak_mb(process.pid) or peak
                 time.sleep(0.05)
         used, log = _cpu_seconds() - used, endpoint.log()
         with opened(self.target) as warehouse:
@@ -212,7 +212,7 @@ def _cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _peak_mb(pid: int) -> float | None:
+def peak_mb(pid: int) -> float | None:
     """The most memory a process has had until now, MB of 2^20 bytes."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
