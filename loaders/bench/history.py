@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -16,7 +17,8 @@ from loaders.warehouse import Warehouse
 
 # The prototype's full history.
 SEED_FILLS, SEED_CONDITIONS, SEED_WALLETS = 37_267_385, 118_655, 733_654
-FILLS_OF_A_LOT = 6.27  # on average, as history.sql makes them
+FILLS_OF_A_LOT = 6.19  # on average, as history.sql makes them
+WALLETS_DRAWN = 0.979  # of those that may be drawn, that are
 LOTS_AT_ONCE = 200_000  # bounds the memory; some 1.2 million fills
 UNTIL = int(datetime(2026, 4, 1, tzinfo=UTC).timestamp())  # end of the history; the days after it are added
 DAY = 86_400
@@ -40,7 +42,7 @@ def sized(rows: int, raw: str) -> Made:
     return Made(
         f"{raw}_made",
         conditions=max(30, round(SEED_CONDITIONS * scale)),
-        wallets=max(10, round(SEED_WALLETS * scale)),
+        wallets=max(10, round(SEED_WALLETS * scale / WALLETS_DRAWN)),
         lots=max(30, round(rows / FILLS_OF_A_LOT)),
     )
 
@@ -105,7 +107,7 @@ def resolve(warehouse: Warehouse, made: Made, number: int, conditions: int) -> N
 
 def recipe() -> str:
     """Changes with what a history is made by."""
-    return hashlib.sha256("".join(_sources()).encode()).hexdigest()[:16]
+    return hashlib.sha256("".join([*_sources(), Path(__file__).read_text()]).encode()).hexdigest()[:16]
 
 
 def _land(warehouse: Warehouse, made: Made, chapter: str, least: int, most: int, landed: int) -> None:
