@@ -40,14 +40,26 @@ class Build:
     cpu_seconds: float | None
     peak_mb: float | None
     models: list[Model]
+    parents: dict[str, list[str]]  # by unique id, as dbt's manifest has them
 
     @property
     def model_seconds(self) -> float:
         return sum(model.seconds for model in self.models)
 
+    def seconds_for(self, *names: str) -> float:
+        """Of these models and of all that they are made from."""
+        left, needed = [one for one in self.parents if one.split(".")[-1] in names], set[str]()
+        while left:
+            one = left.pop()
+            if one not in needed:
+                needed.add(one)
+                left += self.parents.get(one, [])
+        among = {one.split(".")[-1] for one in needed}
+        return sum(model.seconds for model in self.models if model.name in among)
+
 
 @dataclass(frozen=True)
-class _Sample:
+class Sample:
     """Of a process at a moment (unix seconds): resident memory, MB of 2^20 bytes, and CPU time until then."""
 
     at: float
@@ -75,21 +87,22 @@ def dbt_build(target: Target, data: Path, select: tuple[str, ...] = ()) -> Build
         process = subprocess.Popen(
             words, env=environment, cwd=project_folder(), stdout=said, stderr=subprocess.STDOUT, text=True
         )
-        samples, peak = _watch(process)
+        samples, peak = watch(process)
         seconds = time.monotonic() - began
         if process.returncode:
             said.seek(0)
             raise BenchError(f"dbt build exited with {process.returncode}: {said.read().strip()[-1500:]}")
         found = json.loads((Path(results) / "run_results.json").read_text())["results"]
+        parents = json.loads((Path(results) / "manifest.json").read_text())["parent_map"]
     with opened(target) as warehouse:
         tables = "select name, total_rows, total_bytes from system.tables where database = {database:String}"
         sizes = {row[0]: row[1:] for row in warehouse.rows(tables, {"database": target.schema})}
     models = [_model(result, samples, sizes) for result in found if result["unique_id"].startswith("model.")]
-    return Build(seconds, samples[-1].cpu_seconds if samples else None, peak, models)
+    return Build(seconds, samples[-1].cpu_seconds if samples else None, peak, models, parents)
 
 
-def _watch(process: subprocess.Popen[str]) -> tuple[list[_Sample], float | None]:
-    """What a process has and has used until it ends, and the most memory that it ever had.
+def watch(process: subprocess.Popen[str]) -> tuple[list[Sample], float | None]:
+    """What a process has and has used until it ends, and the most memory (MB) that it ever had.
 
     Nothing where the system does not tell. Killed if the watch ends before.
     """
@@ -101,7 +114,7 @@ def _watch(process: subprocess.Popen[str]) -> tuple[list[_Sample], float | None]
                 # The name, in brackets, may hold blanks; user and system time come eleven fields after it.
                 ticks = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
                 cpu = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
-                samples.append(_Sample(time.time(), pages * os.sysconf("SC_PAGE_SIZE") / 2**20, cpu))
+                samples.append(Sample(time.time(), pages * os.sysconf("SC_PAGE_SIZE") / 2**20, cpu))
                 peak = peak_mb(process.pid) or peak
             except (OSError, IndexError):
                 pass
@@ -113,7 +126,7 @@ def _watch(process: subprocess.Popen[str]) -> tuple[list[_Sample], float | None]
     return samples, peak
 
 
-def _model(result: dict[str, Any], samples: list[_Sample], sizes: dict[str, tuple[Any, ...]]) -> Model:
+def _model(result: dict[str, Any], samples: list[Sample], sizes: dict[str, tuple[Any, ...]]) -> Model:
     name = str(result["unique_id"]).split(".")[-1]
     moments = next((t for t in result["timing"] if t["name"] == "execute"), None)
     peak = cpu = None
@@ -125,7 +138,7 @@ def _model(result: dict[str, Any], samples: list[_Sample], sizes: dict[str, tupl
     return Model(name, float(result["execution_time"]), cpu, peak, rows, size or 0)
 
 
-def _cpu_until(samples: list[_Sample], at: float) -> float:
+def _cpu_until(samples: list[Sample], at: float) -> float:
     """CPU time used until a moment, which lies between two samples."""
     place = min(max(bisect.bisect(samples, at, key=lambda sample: sample.at), 1), len(samples) - 1)
     before, after = samples[place - 1], samples[place]

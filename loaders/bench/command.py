@@ -17,6 +17,7 @@ from loaders.bench import loading, models
 from loaders.bench.history import SEED_FILLS
 from loaders.bench.loads import BenchError
 from loaders.bench.report import Asked, Figure, Measurement, before, machine, remember, run_of, show
+from loaders.warehouse import WarehouseError
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ Select = Annotated[
     list[str] | None,
     typer.Option("--select", help="Build only these models, as dbt's --select; the others as they are in --keep."),
 ]
+VsDuckdb = Annotated[bool, typer.Option("--vs-duckdb", help="Also ask DuckDB the same questions of the same rows.")]
 Quick = Annotated[
     bool, typer.Option("--quick", help="Tiny sizes, to see that it works: not comparable, and not kept in the history.")
 ]
@@ -61,6 +63,7 @@ def bench(
     rows: Rows = None,
     keep: Keep = None,
     select: Select = None,
+    vs_duckdb: VsDuckdb = False,
     quick: Quick = False,
     as_json: AsJson = False,
 ) -> None:
@@ -81,8 +84,15 @@ def bench(
 
     asked = Asked(quick, rows, keep.absolute() if keep else None, tuple(select or ()), say)
     figures: dict[str, list[Figure]] = {}
+    is_broken = False
     for name, section in SECTIONS.items():
-        chosen = [one for one in section.measurements if not only or name in only or one.name in only]
+        chosen = [
+            one
+            for one in section.measurements
+            if one.name in (only or ())
+            or (one.name == "duckdb" and vs_duckdb)
+            or (one.by_default and (not only or name in only))
+        ]
         if not chosen:
             continue
         with section.opened(asked) as desk:
@@ -90,9 +100,11 @@ def bench(
                 say(f"measuring {one.name}" + ("" if quick or rows else f", about {one.seconds} s"))
                 try:
                     figures.setdefault(name, []).extend(one.measure(desk))
-                except BenchError as error:
+                except (BenchError, WarehouseError) as error:
+                    # What was measured so far is shown all the same.
+                    is_broken = True
                     told.print(f"error: {one.name} cannot be measured: {error}", style="red", markup=False)
-                    raise typer.Exit(1) from None
+                    break
     run = run_of(figures, found, quick, rows or SEED_FILLS)
     earlier = before(run, asked.keep)
     is_worth_keeping = not (quick or select) and any(one.value is not None for ones in figures.values() for one in ones)
@@ -102,5 +114,5 @@ def bench(
     else:
         show(figures, earlier, quick)
         told.print("tiny sizes: not comparable, and not kept" if quick else f"kept in {path}" if path else "not kept")
-    if not quick and any(figure.is_met is False for ones in figures.values() for figure in ones):
+    if is_broken or (not quick and any(figure.is_met is False for ones in figures.values() for figure in ones)):
         raise typer.Exit(1)

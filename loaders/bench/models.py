@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from loaders.bench import history
+from loaders.bench import history, race
 from loaders.bench.builds import Build, dbt_build
 from loaders.bench.loads import BenchError
 from loaders.bench.report import Asked, Figure, Measurement
@@ -247,6 +247,41 @@ def growth(at: Desk) -> Iterator[Figure]:
     yield Figure("growth_memory", f"{what} peak memory", ratio, "", at_most=1.3, note=note)
 
 
+def vs_duckdb(at: Desk) -> Iterator[Figure]:
+    """The same questions asked of DuckDB, from the same rows and right after."""
+    if not race.is_there():
+        raise BenchError("DuckDB is not installed: `make bench` does it, or pip install -r requirements-bench.lock")
+    if at.select:
+        raise BenchError("all models are needed; leave --select away")
+    if at.full is None:
+        yield from full(at)
+    assert at.full
+    with tempfile.TemporaryDirectory(dir=at.data.parent) as folder:
+        with opened(at.target) as warehouse:
+            race.export(warehouse, Path(folder))
+        said, peak_mb = race.run(Path(folder))
+        with opened(at.target) as warehouse:
+            differences = race.differences(warehouse, at.target.schema, said["sums"])
+    steps: dict[str, float] = said["steps"]
+    seconds, ours = sum(steps.values()), at.full.seconds_for(*race.SUMS)
+    note = ", ".join(f"{name} {took:.1f}" for name, took in steps.items())
+    yield Figure("duckdb", f"DuckDB {said['version']}: answers to the same questions", seconds, "s", note=note)
+    yield Figure("duckdb_memory", "peak memory of it", peak_mb, "MB")
+    what = f"time of {', '.join(race.SUMS)} and what they need, over DuckDB's"
+    yield Figure("vs_duckdb_time", what, ours / seconds, "", at_most=at.goal(1 / 3), note=f"{ours:.1f} s")
+    ratio = at.full.peak_mb / peak_mb if at.full.peak_mb and peak_mb else None
+    yield Figure("vs_duckdb_memory", "peak memory of the full build over DuckDB's", ratio, "", at_most=at.goal(0.5))
+    checked = sum(map(len, race.SUMS.values()))
+    yield Figure(
+        "vs_duckdb_differences",
+        f"of {checked} sums over these marts, other in DuckDB",
+        len(differences),
+        "",
+        at_most=0,
+        note="; ".join(differences),
+    )
+
+
 def _news(at: Desk, name: str, what: str, at_most: float | None) -> Iterator[Figure]:
     build = at.build()
     note = f"the whole process {build.seconds:.1f} s; {_cpu(build)}"
@@ -277,6 +312,7 @@ def _cpu(build: Build) -> str:
 
 MEASUREMENTS = [
     Measurement("full", 300, full),
+    Measurement("duckdb", 600, vs_duckdb, by_default=False),
     Measurement("queries", 10, queries),
     Measurement("nothing_new", 25, nothing_new),
     Measurement("day", 60, day),

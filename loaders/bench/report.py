@@ -17,7 +17,7 @@ from rich.table import Table
 
 from loaders.target import project_folder
 
-VERSIONS_OF = ("polyledger", "chdb", "clickhouse-connect", "httpx", "msgspec", "dbt-core", "dbt-clickhouse")
+VERSIONS_OF = ("polyledger", "chdb", "clickhouse-connect", "httpx", "msgspec", "dbt-core", "dbt-clickhouse", "duckdb")
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class Measurement:
     name: str
     seconds: int
     measure: Callable[[Any], Iterator[Figure]]  # of what its section has opened
+    by_default: bool = True  # else only where it is named
 
 
 Before = dict[str, dict[str, dict[str, Any]]]  # by section and figure: value and commit
@@ -96,7 +97,7 @@ def run_of(figures: dict[str, list[Figure]], found: dict[str, Any], quick: bool,
         "date": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "commit": _commit(),
         "machine": found,
-        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in VERSIONS_OF}},
+        "versions": {"python": platform.python_version(), **_versions()},
         "quick": quick,
         "rows": rows,
         "figures": {
@@ -199,8 +200,9 @@ def _change(figure: Figure, known: dict[str, dict[str, Any]]) -> str:
         return ""
     since = f"since {was['commit'][:7]}" if was["commit"] else "since"
     if not was["value"]:
-        return f"{_short(figure.value - was['value'])} more {since}" if figure.value else f"the same {since}"
-    return f"{100 * (figure.value / was['value'] - 1):+.0f} % {since}"
+        return f"was 0, {since}" if figure.value else ""
+    percent = round(100 * (figure.value / was["value"] - 1))
+    return f"{percent:+} % {since}" if percent else f"the same {since}"
 
 
 def _kind(found: dict[str, Any]) -> tuple[Any, ...]:
@@ -212,6 +214,11 @@ def _history(folder: Path | None) -> Path | None:
     if folder is None and (project_folder() / "dbt_project.yml").exists():
         folder = project_folder() / "bench"
     return folder / "history.jsonl" if folder else None
+
+
+def _versions() -> dict[str, str]:
+    there = {one.name: one.version for one in metadata.distributions()}
+    return {name: there[name] for name in VERSIONS_OF if name in there}
 
 
 def _short(value: float | None) -> str:

@@ -122,3 +122,11 @@ def test_the_bench_shows_every_figure_of_the_models() -> None:
     expected += " growth_time growth_memory"
     assert {name for name in figures if "." not in name} == set(expected.split())
     assert all(figure["value"] is not None for figure in figures.values())
+
+
+@pytest.mark.long
+def test_duckdb_answers_the_same() -> None:
+    pytest.importorskip("duckdb", reason="no DuckDB: requirements-bench.lock has it")
+    figures = figures_of("--only", "duckdb")
+    assert figures["vs_duckdb_differences"]["value"] == 0, figures["vs_duckdb_differences"]["note"]
+    assert all(figures[name]["value"] > 0 for name in ("duckdb", "vs_duckdb_time", "vs_duckdb_memory"))
