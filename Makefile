@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
+RACED := $(VENV)/installed-bench
+
 .PHONY: demo test test-long bench check loader-tests build-twice lock clean
 .DEFAULT_GOAL := test
 
@@ -16,16 +18,20 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(RACED): $(INSTALLED) requirements-bench.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-bench.lock
+	@touch $@
+
 demo: $(INSTALLED)  ## load a sample world over HTTP, build, show the leaderboard
 	$(BIN)/polyledger demo
 
 test: check loader-tests build-twice  ## everything CI runs
 
-test-long: $(INSTALLED)  ## what takes longer than CI may: hundreds of kills
+test-long: $(RACED)  ## what takes longer than CI may: hundreds of kills
 	$(BIN)/pytest -m long -rP
 
-bench: $(INSTALLED)  ## measure, show beside the goals, keep in bench/history.jsonl; exits with 1 where a goal is missed
-	$(BIN)/polyledger bench
+bench: $(RACED)  ## measure, show beside the goals, keep in bench/history.jsonl; exits with 1 where a goal is missed
+	$(BIN)/polyledger bench --vs-duckdb
 
 check: $(INSTALLED)  ## lint and types
 	$(BIN)/ruff check .
@@ -39,9 +45,12 @@ loader-tests: $(INSTALLED)
 build-twice: $(INSTALLED)  ## dbt build with all tests on a loaded world, twice: the second changes nothing
 	$(BIN)/python -m loaders.tests.build_twice
 
-lock: pyproject.toml  ## renew requirements.lock; needs uv
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-annotate --no-header --quiet --upgrade -o requirements.lock
+LOCKING := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	--no-header --quiet --upgrade
+
+lock: pyproject.toml  ## renew requirements.lock and requirements-bench.lock; needs uv
+	$(LOCKING) pyproject.toml --extra dev -o requirements.lock
+	echo 'duckdb~=2.0' | $(LOCKING) - -o requirements-bench.lock
 
 clean:
 	rm -rf $(VENV) target logs .polyledger .polyledger.lock .polyledger.tmp

@@ -54,6 +54,7 @@ class LogKind(StrEnum):
 
 LOG_KINDS = {LogKind.FILLS: (events.ORDER_FILLS_V2,), LogKind.RESOLUTIONS: (events.RESOLUTIONS,)}
 
+
 class Protocol(StrEnum):
     """Whose fills a file holds."""
 

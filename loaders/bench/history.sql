@@ -117,7 +117,7 @@ from lives
 {% macro bench_create_lots(made) %}
 create or replace table {{ made }}.lots (
     chapter LowCardinality(String), n UInt32, k UInt32, since UInt32, until UInt32, pool UInt32
-) engine = MergeTree order by (chapter, n, k)
+) engine = MergeTree partition by chapter order by (n, k)
 {% endmacro %}
 
 {% macro bench_history_lots(made) %}
@@ -135,7 +135,7 @@ array join range(lots) as k
 
 {#- Lots of one day, where the trade has been in conditions that are open; or, where `late`, of any condition and time.
     With `old`, in conditions open for a year and by those who have the first places there. -#}
-{% macro bench_day_lots(made, chapter, day, lots, late, old) %}
+{% macro bench_day_lots(raw, made, chapter, day, lots, late, old) %}
 insert into {{ made }}.lots
 select
     '{{ chapter }}',
@@ -150,7 +150,10 @@ where
     {% if not late %}
     and n in (
         select n from {{ made }}.conditions
-        where not is_resolved {{ 'and opened < ' ~ (day - 365 * 86400) if old }}
+        where
+            not is_resolved
+            and condition_id not in (select id from {{ raw }}.conditions where _run_id = 'bench-resolutions')
+            {{ 'and opened < ' ~ (day - 365 * 86400) if old }}
     )
     {% endif %}
 order by sipHash64('{{ chapter }}{{ late }}', n, k)
@@ -332,7 +335,7 @@ select
     if(is_buying, shares, cash),
     if(is_taker and is_charged, intDiv(if(is_buying, shares, cash), 100), 0),
     toDateTime64({{ landed }}, 6, 'UTC'),
-    'bench-1'
+    'bench-{{ chapter }}'
 from parts
 {% endmacro %}
 
@@ -352,7 +355,7 @@ select
     condition_id,
     10000 * units,
     toDateTime64({{ landed }}, 6, 'UTC'),
-    'bench-1'
+    'bench-{{ chapter }}'
 from lots
 where is_split
 {% endmacro %}
@@ -368,7 +371,7 @@ select
     condition_id,
     10000 * units,
     toDateTime64({{ landed }}, 6, 'UTC'),
-    'bench-1'
+    'bench-{{ chapter }}'
 from lots
 where is_merged_by_wallet
 {% endmacro %}
@@ -390,7 +393,7 @@ select
     arraySum(arrayMap(place -> bitShiftLeft(toUInt256(1), place - 1), arraySlice(turned, 1, no_count))),
     question_count,
     toDateTime64({{ landed }}, 6, 'UTC'),
-    'bench-1'
+    'bench-{{ chapter }}'
 from conversions
 {% endmacro %}
 
@@ -434,7 +437,7 @@ select
     [1, 2],
     10000 * winning_units,
     toDateTime64({{ landed }}, 6, 'UTC'),
-    'bench-1'
+    'bench-{{ chapter }}'
 from winning
 where winning_units > 0 or seed % 3 = 0
 {% endmacro %}
@@ -448,7 +451,7 @@ select
     if(is_resolved, if(winning_outcome = 0, ['1', '0'], ['0', '1']), []),
     toString(toUInt8(is_resolved)),
     toDateTime64({{ landed }}, 6, 'UTC'),
-    'bench-1'
+    'bench-history'
 from {{ made }}.conditions;
 
 insert into {{ raw }}.market_data
@@ -457,7 +460,7 @@ select
     condition_id,
     null,
     toDateTime64({{ landed }}, 6, 'UTC'),
-    'bench-1'
+    'bench-history'
 from {{ made }}.conditions
 array join [yes, no] as token;
 
@@ -466,12 +469,12 @@ select distinct
     event_id,
     question_count,
     toDateTime64({{ landed }}, 6, 'UTC'),
-    'bench-1'
+    'bench-history'
 from {{ made }}.conditions
 where question_count > 0
 {% endmacro %}
 
-{#- The conditions that are open for longest are paid, and asked for once more. -#}
+{#- Of the conditions that are still open, those that have been for longest are paid, and asked for once more. -#}
 {% macro bench_resolutions(raw, made, conditions, landed) %}
 insert into {{ raw }}.conditions
 select
@@ -480,9 +483,11 @@ select
     if(winning_outcome = 0, ['1', '0'], ['0', '1']),
     '1',
     toDateTime64({{ landed }}, 6, 'UTC'),
-    'bench-resolved'
+    'bench-resolutions'
 from {{ made }}.conditions
-where not is_resolved
+where
+    not is_resolved
+    and condition_id not in (select id from {{ raw }}.conditions where _run_id = 'bench-resolutions')
 order by n
 limit {{ conditions }}
 {% endmacro %}
@@ -505,10 +510,17 @@ from {{ raw }}.order_filled_events
 where fee > 0 and sipHash64(order_hash) % 3 = 0 and _loaded_at = toDateTime64({{ landed }}, 6, 'UTC')
 {% endmacro %}
 
+{#- Merged as after a while, and from now on the engine leaves the table alone: the copies that follow are all there, and
+    no merge in the background takes time from what is measured. -#}
+{% macro bench_settle(raw, table) %}
+optimize table {{ raw }}.{{ table }} final;
+alter table {{ raw }}.{{ table }} modify setting max_bytes_to_merge_at_max_space_in_pool = 1
+{% endmacro %}
+
 {#- One window in twenty is landed again, an hour later: six hours each. -#}
 {% macro bench_land_again(raw, table) %}
 insert into {{ raw }}.{{ table }}
-select * replace (_loaded_at + interval 1 hour as _loaded_at, 'bench-2' as _run_id)
+select * replace (_loaded_at + interval 1 hour as _loaded_at, 'bench-again' as _run_id)
 from {{ raw }}.{{ table }}
 where sipHash64(intDiv(toUnixTimestamp(timestamp), 21600)) % 20 = 0
 {% endmacro %}

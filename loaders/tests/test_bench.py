@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from loaders.bench.loading import MEASUREMENTS, inserts_too_small
 from loaders.bench.loads import DAY, SINCE, BenchError, Insert, Load, embedded
-from loaders.bench.report import Figure, remember
+from loaders.bench.report import Figure, before, remember, run_of, show
 from loaders.entities import FEE_REFUNDS, ORDER_FILLS, Row
 from loaders.standin.bulk import Asked, BulkProcess, Fills, Span
 from loaders.standin.goldsky import Goldsky
@@ -161,37 +161,72 @@ def test_a_load_that_misses_a_row_does_not_count() -> None:
         assert sum(insert.rows for insert in load.inserts) == 3000
 
 
+def a_run(commit: str, value: float | None, cores: int = 2, rows: int = 10) -> dict[str, Any]:
+    machine = {"cores": cores, "cpu": "one", "memory_gb": 23.5, "load": 0.1}
+    run = run_of(
+        {"models": [figure(value), Figure("full.a", "", value, "s", details={"rows": 7})]}, machine, False, rows
+    )
+    return run | {"commit": commit}
+
+
 def test_the_history_keeps_values_and_what_they_were_measured_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DBT_PROJECT_DIR", str(tmp_path))
-    figures = {"loading": [figure(0.96, at_least=0.95)]}
-    assert remember({"date": "today"}, figures) is None  # no project there
+    assert remember(a_run("abc", 0.96)) is None  # no project there
     (tmp_path / "dbt_project.yml").touch()
     for _ in range(2):
-        path = remember({"date": "today", "figures": "in full"}, figures)
+        path = remember(a_run("abc", 0.96))
     assert path == tmp_path / "bench" / "history.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert lines == [{"date": "today", "figures": {"loading": {"name": 0.96}}}] * 2
+    assert [line["figures"] for line in lines] == [{"models": {"name": 0.96, "full.a": {"value": 0.96, "rows": 7}}}] * 2
+    assert lines[0]["machine"]["cpu"] == "one" and lines[0]["rows"] == 10 and "chdb" in lines[0]["versions"]
+
+
+def test_a_figure_is_compared_with_the_last_one_of_a_like_machine_and_as_many_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(tmp_path))
+    (tmp_path / "dbt_project.yml").touch()
+    assert before(a_run("new", 12.0), None) == {}
+    for run in (
+        a_run("aaa", 9),
+        a_run("bbb", 10),
+        a_run("ccc", None),
+        a_run("ddd", 1, cores=4),
+        a_run("eee", 1, rows=20),
+    ):
+        remember(run)
+    was = before(a_run("new", 12.0), None)
+    assert was == {"models": {key: {"value": 10, "commit": "bbb"} for key in ("name", "full.a")}}
+    remember(a_run("fff", 16.0), tmp_path / "kept")
+    assert before(a_run("new", 12.0), tmp_path / "kept")["models"]["name"] == {"value": 16.0, "commit": "fff"}
+    show({"models": [figure(12.0, at_most=11.0)]}, was, quick=False)
+    assert "+20 % since bbb" in capsys.readouterr().out
 
 
 # All of it
 
 
-def test_the_bench_runs_and_shows_every_figure() -> None:
+def figures_of(*words: str) -> dict[str, dict[str, Any]]:
+    """Figures by name of a tiny run, which must not touch the history."""
     history = PROJECT / "bench" / "history.jsonl"
-    before = history.read_text() if history.exists() else ""
-    words = [sys.executable, "-m", "loaders.cli", "bench", "--quick", "--json"]
-    done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=True)
+    kept = history.read_text() if history.exists() else ""
+    command = [sys.executable, "-m", "loaders.cli", "bench", "--quick", "--json", *words]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stderr == ""
+    assert (history.read_text() if history.exists() else "") == kept
     run = json.loads(done.stdout)
-    assert run["quick"] and run.keys() >= {"date", "commit", "machine", "versions"}
-    figures = {figure["name"]: figure for figure in run["figures"]["loading"]}
+    assert run["quick"] and run.keys() >= {"date", "commit", "machine", "versions", "before"}
+    return {figure["name"]: figure for ones in run["figures"].values() for figure in ones}
+
+
+def test_the_bench_shows_every_figure_of_loading() -> None:
+    figures = figures_of("--only", "loading")
     assert " ".join(figures) == FIGURES
     without = {name for name, figure in figures.items() if figure["value"] is None}
     assert without in (set(), ON_A_SERVER)
     assert all("no server" in figures[name]["note"] for name in without - {"memory_growth"})
-    assert (history.read_text() if history.exists() else "") == before
 
 
 def test_only_some_of_it() -> None:
