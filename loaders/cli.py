@@ -10,6 +10,7 @@ from loaders import __version__, demo, payouts, positions, profile, publish, ran
 from loaders import explain as explaining
 from loaders.bench.command import bench
 from loaders.checks import doctor, status_view, verify, verify_ledger
+from loaders.checks.report import plain
 from loaders.embedded import WarehouseBusy, folder
 from loaders.execute import DONE, FAILED, WRONG_USE, Run, console, execute, peek
 from loaders.leases import FOREVER, Claim
@@ -407,7 +408,7 @@ def _wrong_word(error: typer.TyperException) -> str:
 
 
 def _fail(sentence: str, code: int) -> None:
-    console(stderr=True).print(f"error: {sentence}", style="red")
+    console(stderr=True).print(f"error: {plain(sentence)}", style="red")
     sys.exit(code)
 
 

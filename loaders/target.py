@@ -4,6 +4,7 @@ dbt-core is not imported for it (2 s); profiles.yml is small enough to render wi
 """
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,11 +65,14 @@ def read_target(name: str | None = None, profiles_dir: Path | None = None) -> Ta
             f"{path} has no profile polyledger with target and outputs; copy it from the project"
         ) from None
     if name not in outputs:
-        raise TargetError(f"there is no target {name!r} in {path}; it has: {', '.join(outputs)}")
+        raise TargetError(f"there is no target {name[:80]!r} in {path}; it has: {', '.join(outputs)}")
     if not isinstance(outputs[name], dict):
         raise TargetError(f"target {name!r} in {path} is not a mapping of settings; copy it from the project")
     given = {key: _render(value) if isinstance(value, str) else value for key, value in outputs[name].items()}
     host = str(given.get("host", "localhost"))
+    if not host.startswith("chdb:") and not re.fullmatch(r"[\w.:\[\]-]+", host, re.ASCII):
+        # It is not repeated: an address may hold a password.
+        raise TargetError(f"host of the target {name!r} must be a host name only (CLICKHOUSE_HOST), not an address")
     return Target(
         name=name,
         host=host,
@@ -138,5 +142,5 @@ def _whole(name: str, value: Any) -> int:
 def _identifier(name: str) -> str:
     """A database name is part of statements, so it must be plain."""
     if not name.isidentifier() or not name.isascii():
-        raise TargetError(f"{name!r} is no database name: use letters, digits and underscores")
+        raise TargetError(f"{name[:80]!r} is no database name: use letters, digits and underscores")
     return name

@@ -74,8 +74,9 @@ def check_folder(path: Path) -> Check:
     what = f"{path}" if place == path else f"{path} does not exist yet; {place}"
     if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
         return Check("folder", "fail", f"{what} cannot be written", "give this user the right, or set POLYLEDGER_DATA")
-    if place == path and path.stat().st_mode & stat.S_IWOTH:
-        return Check("folder", "warn", f"{path} can be written by everybody", f"chmod o-w {path}")
+    if place == path and (others := path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)):
+        what = "written" if others & (stat.S_IWGRP | stat.S_IWOTH) else "read"
+        return Check("folder", "warn", f"{path} can be {what} by others than its owner", f"chmod go-rwx {path}")
     return Check("folder", "ok", f"{what} can be written by this user")
 
 
