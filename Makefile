@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-long bench check loader-tests build-twice lock clean
+.PHONY: demo test test-long bench check loader-tests build-twice slim audit newest lock clean
 .DEFAULT_GOAL := test
 
 # The lock holds every version with its hashes, dependencies and the build backend too: nothing else is fetched.
@@ -39,9 +39,25 @@ loader-tests: $(INSTALLED)
 build-twice: $(INSTALLED)  ## dbt build with all tests on a loaded world, twice: the second changes nothing
 	$(BIN)/python -m loaders.tests.build_twice
 
+BASE ?= origin/main
+slim: $(INSTALLED)  ## build what differs from BASE beside its models, and show what that changes in the marts
+	$(BIN)/python -m loaders.tests.slim --base $(BASE) $(if $(REPORT),--report $(REPORT))
+
+audit:  ## known weaknesses of the locked dependencies; asks PyPI
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .ci/audit.lock
+	$(VENV)-audit/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
+
+newest:  ## install the newest versions that pyproject.toml allows, instead of the locked ones
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade -e '.[dev]'
+	@touch $(INSTALLED)
+
 lock: pyproject.toml  ## renew requirements.lock; needs uv
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --quiet --upgrade -o requirements.lock
+	echo pip-audit | uv pip compile - --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --quiet --upgrade -o .ci/audit.lock
 
 clean:
-	rm -rf $(VENV) target logs .polyledger .polyledger.lock .polyledger.tmp
+	rm -rf $(VENV) $(VENV)-audit target logs .polyledger .polyledger.lock .polyledger.tmp
