@@ -58,14 +58,16 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FixedDesk]:
         f"POLYLEDGER_{role.upper()}_SHA256": hashlib.sha256(PASSWORDS[role].encode()).hexdigest() for role in ROLES
     }
     server.start()
-    world = simulate(5, steps=60)
-    with Goldsky(world.entities, head=world.until) as endpoint:
-        desk = FixedDesk(folder / "warehouse", endpoint.base_url, server=server)
-        desk.polyledger("setup")
-        desk.load_everything(**desk.acting("loader"))
-    desk.dbt("build", "--exclude-resource-types", "test", "unit_test", **desk.acting("builder"))
-    yield desk
-    server.kill()
+    try:
+        world = simulate(5, steps=60)
+        with Goldsky(world.entities, head=world.until) as endpoint:
+            desk = FixedDesk(folder / "warehouse", endpoint.base_url, server=server)
+            desk.polyledger("setup")
+            desk.load_everything(**desk.acting("loader"))
+        desk.dbt("build", "--exclude-resource-types", "test", "unit_test", **desk.acting("builder"))
+        yield desk
+    finally:
+        server.kill()
 
 
 def test_the_lines_are_read() -> None:

@@ -151,7 +151,8 @@ def test_a_hostile_file_is_refused_before_anything_is_asked(
 @pytest.mark.parametrize("variable", ["POLYLEDGER_SCHEMA", "POLYLEDGER_RAW_SCHEMA", "GOLDSKY_PNL_SUBGRAPH"])
 def test_a_hostile_name_in_the_environment_is_refused(desk: Desk, guarded: dict[str, Any], variable: str) -> None:
     for text in hostile("polyledger"):
-        is_name = text.isidentifier() and text.isascii() and variable != "GOLDSKY_PNL_SUBGRAPH"
+        is_name = text.isidentifier() if variable != "GOLDSKY_PNL_SUBGRAPH" else text.isalnum() or text == "1e3"
+        is_name = is_name and text.isascii()
         if not text or "\x00" in text or is_name:
             continue
         said = call(desk, "load", "fills", code=None, **(guarded | {variable: text}))

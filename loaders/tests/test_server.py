@@ -196,8 +196,10 @@ def certificates(folder: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def encrypted(port: int, files: dict[str, str], asks_for_certificate: bool = False) -> Iterator[int]:
-    """A listener with TLS in front of a port of this machine."""
+def encrypted(
+    port: int, files: dict[str, str], seen: bytearray | None = None, asks_for_certificate: bool = False
+) -> Iterator[int]:
+    """A listener with TLS in front of a port of this machine; `seen` gets what clients send."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files["server.pem"], files["server.key"])
     if asks_for_certificate:
@@ -207,6 +209,8 @@ def encrypted(port: int, files: dict[str, str], asks_for_certificate: bool = Fal
     def copy(source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while piece := source.recv(65536):
+                if seen is not None and isinstance(source, ssl.SSLSocket):
+                    seen.extend(piece)
                 sink.sendall(piece)
             sink.shutdown(socket.SHUT_WR)
 
@@ -230,20 +234,24 @@ def encrypted(port: int, files: dict[str, str], asks_for_certificate: bool = Fal
 
 
 def test_tls_is_verified(server_desk: ServerDesk, endpoint: Goldsky, tmp_path: Path) -> None:
-    """Against an authority that is not known, nothing is sent; with it, loads and dbt work."""
+    """Against an authority that is not known, nothing is sent; with it, loads and dbt work, and inserts are packed."""
     desk = server_desk
     desk.base_url = endpoint.base_url
     if desk.server.settings.get("CLICKHOUSE_SECURE"):
         pytest.skip("the server of CLICKHOUSE_HOST has TLS of its own")
-    files = certificates(tmp_path / "certificates")
-    with encrypted(int(desk.server.settings["CLICKHOUSE_PORT"]), files) as port:
+    files, seen = certificates(tmp_path / "certificates"), bytearray()
+    with encrypted(int(desk.server.settings["CLICKHOUSE_PORT"]), files, seen) as port:
         plain = desk.server.settings
         desk.server.settings = plain | {"CLICKHOUSE_SECURE": "true", "CLICKHOUSE_PORT": str(port)}
         words = ("load", "fills", "--until", "2025-01-01T00:10:00")
         try:
             said = desk.polyledger(*words, code=1)
             assert "does not answer" in said.stderr and "certificate verify failed" in said.stderr
+            assert not seen
             desk.polyledger(*words, SSL_CERT_FILE=files["ca.pem"])
+            inserts = seen.lower().count(b"insert+into") + seen.lower().count(b"insert%20into")
+            assert inserts and seen.lower().count(b"content-encoding: lz4") == inserts
+            assert b"send_progress_in_http_headers=0" in seen
             desk.dbt("run", "--select", "stg_goldsky__order_fills", SSL_CERT_FILE=files["ca.pem"])
             assert desk.dbt("debug", code=None).returncode == 1
             desk.polyledger("status", CLICKHOUSE_VERIFY="false")
