@@ -105,7 +105,7 @@ class Settings:
 def _version(subgraph: str, default: str) -> str:
     variable = f"GOLDSKY_{subgraph.upper().replace('-', '_')}_SUBGRAPH"
     given = os.environ.get(variable) or default
-    if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)*", given, re.ASCII):
+    if len(given) > 100 or not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)*", given, re.ASCII):
         raise SettingError(f"{variable} must be a name and a version, as {default}, not {given[:40]!r}")
     return given
 

@@ -141,6 +141,6 @@ def _whole(name: str, value: Any) -> int:
 
 def _identifier(name: str) -> str:
     """A database name is part of statements, so it must be plain."""
-    if not name.isidentifier() or not name.isascii():
-        raise TargetError(f"{name[:80]!r} is no database name: use letters, digits and underscores")
+    if not name.isidentifier() or not name.isascii() or len(name) > 100:
+        raise TargetError(f"{name[:80]!r} is no database name: use up to 100 letters, digits and underscores")
     return name
