@@ -251,7 +251,7 @@ def test_tls_is_verified(server_desk: ServerDesk, endpoint: Goldsky, tmp_path: P
             desk.polyledger(*words, SSL_CERT_FILE=files["ca.pem"])
             inserts = seen.lower().count(b"insert+into") + seen.lower().count(b"insert%20into")
             assert inserts and seen.lower().count(b"content-encoding: lz4") == inserts
-            assert b"compile_expressions=0" in seen and b"send_progress_in_http_headers=1" not in seen
+            assert b"compile_expressions=0" in seen
             desk.dbt("run", "--select", "stg_goldsky__order_fills", SSL_CERT_FILE=files["ca.pem"])
             assert desk.dbt("debug", code=None).returncode == 1
             desk.polyledger("status", CLICKHOUSE_VERIFY="false")
