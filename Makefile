@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed
 
 RACED := $(VENV)/installed-bench
 
-.PHONY: demo test test-long bench check loader-tests build-twice lock clean
+.PHONY: demo test test-long bench check loader-tests build-twice slim audit newest lock clean
 .DEFAULT_GOAL := test
 
 # The lock holds every version with its hashes, dependencies and the build backend too: nothing else is fetched.
@@ -45,12 +45,27 @@ loader-tests: $(INSTALLED)
 build-twice: $(INSTALLED)  ## dbt build with all tests on a loaded world, twice: the second changes nothing
 	$(BIN)/python -m loaders.tests.build_twice
 
+BASE ?= origin/main
+slim: $(INSTALLED)  ## build what differs from BASE beside its models, and show what that changes in the marts
+	$(BIN)/python -m loaders.tests.slim --base $(BASE) $(if $(REPORT),--report $(REPORT))
+
+audit:  ## known weaknesses of the locked dependencies; asks PyPI
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .ci/audit.lock
+	$(VENV)-audit/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
+
+newest:  ## install the newest versions that pyproject.toml allows, instead of the locked ones
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade -e '.[dev]'
+	@touch $(INSTALLED)
+
 LOCKING := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	--no-header --quiet --upgrade
 
-lock: pyproject.toml  ## renew requirements.lock and requirements-bench.lock; needs uv
+lock: pyproject.toml  ## renew the locks of the project, of the bench's other engine and of the audit; needs uv
 	$(LOCKING) pyproject.toml --extra dev -o requirements.lock
 	echo 'duckdb~=2.0' | $(LOCKING) - -o requirements-bench.lock
+	echo pip-audit | $(LOCKING) - -o .ci/audit.lock
 
 clean:
-	rm -rf $(VENV) target logs .polyledger .polyledger.lock .polyledger.tmp
+	rm -rf $(VENV) $(VENV)-audit target logs .polyledger .polyledger.lock .polyledger.tmp

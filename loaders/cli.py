@@ -8,12 +8,27 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from loaders import __version__, demo, events, given, logs, payouts, positions, profile, ranges, rpc, sync
+from loaders import (
+    __version__,
+    demo,
+    events,
+    given,
+    logs,
+    payouts,
+    positions,
+    profile,
+    publish,
+    ranges,
+    rights,
+    rpc,
+    sync,
+)
 from loaders import explain as explaining
 from loaders import export as exporting
 from loaders import files as bulk
 from loaders.bench.command import bench
 from loaders.checks import doctor, status_view, verify, verify_ledger
+from loaders.checks.report import plain
 from loaders.embedded import WarehouseBusy, folder
 from loaders.entities import FILE_PAYOUTS, Row
 from loaders.execute import DONE, FAILED, WRONG_USE, Run, console, execute, peek
@@ -366,6 +381,47 @@ def run_demo(
     raise typer.Exit(demo.run(recording, read_target(target, profiles_dir), profiles_dir))
 
 
+@app.command("setup", epilog="Example: polyledger setup; polyledger setup --roles")
+def run_setup(
+    with_roles: Annotated[
+        bool, typer.Option("--roles", help="Also make roles and users of a server: loader, builder and reader.")
+    ] = False,
+    target: TargetName = None,
+    profiles_dir: ProfilesDir = None,
+    wait: Wait = 0,
+) -> None:
+    """Create the raw tables, or bring those of an earlier version to this one. Doing it again changes nothing."""
+    where = read_target(target, profiles_dir)
+    if with_roles and folder(where.host):
+        raise UsageError(f"target {where.name} is embedded and has no users: whoever can read its folder may read it")
+    with opened(where, wait) as warehouse:
+        before = warehouse.version() if warehouse.has_tables() else None
+        warehouse.create_tables()
+        now = warehouse.version()
+        was = "made" if before is None else "there already" if before == now else f"upgraded from version {before}"
+        typer.echo(f"raw tables in {where.raw_schema}: {was}, version {now}")
+        for line in rights.apply(warehouse) if with_roles else []:
+            typer.echo(line)
+
+
+@app.command("publish", epilog="Example: polyledger publish; polyledger publish --undo")
+def run_publish(
+    keep: Annotated[
+        bool, typer.Option("--keep/--no-keep", help="Keep what was there before until the next publish.")
+    ] = True,
+    back: Annotated[bool, typer.Option("--undo", help="Put back what was there before the last publish.")] = False,
+    target: TargetName = None,
+    profiles_dir: ProfilesDir = None,
+    wait: Wait = 0,
+) -> None:
+    """Full dbt build beside the marts, with all tests; what passes them takes the place of what people read."""
+    where = read_target(target, profiles_dir)
+    if back:
+        publish.undo(where, wait)
+    else:
+        publish.publish(where, profiles_dir, keep, wait)
+
+
 app.command("bench", epilog="Example: polyledger bench; polyledger bench --only speed --quick")(bench)
 
 
@@ -511,9 +567,13 @@ def main() -> None:
         SettingError,
         WrongEndpointError,
         demo.DemoError,
+        publish.PublishError,
+        rights.RoleError,
         explaining.NothingToExplain,
     ) as error:
         _fail(str(error), WRONG_USE)
+    except publish.BuildFailed as error:
+        _fail(str(error), FAILED)
     except (SubgraphError, WarehouseError, WarehouseBusy, OSError) as error:
         _fail(f"{error}\nSafe to run the same command again: it continues where this one stopped.", FAILED)
 
@@ -531,7 +591,7 @@ def _wrong_word(error: typer.TyperException) -> str:
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
-    console(stderr=True).print(f"error: {sentence}", style="red")
+    console(stderr=True).print(f"error: {plain(sentence)}", style="red")
     sys.exit(code)
 
 

@@ -43,6 +43,8 @@ def folder(host: str) -> Path | None:
 def connect(path: Path, settings: dict[str, Any] | None = None) -> Client:
     """Open the folder, made if missing. Raises WarehouseBusy when another process has it."""
     hold(path, wait=wait_seconds())
+    if not path.exists():
+        path.mkdir(mode=0o700)  # nobody else's business
     return clickhouse_connect.get_client(interface="chdb", path=str(path), settings=settings, query_limit=0)
 
 
@@ -98,7 +100,7 @@ def release(path: Path) -> None:
 def _keep_temporary_files(place: Path) -> None:
     """The driver writes each insert to a temporary file: here, where those of a killed process can be removed."""
     shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
+    place.mkdir(mode=0o700)
     tempfile.tempdir = str(place)
     atexit.register(_forget_temporary_files, place)
 

@@ -19,6 +19,7 @@ from loaders.loading import Landing, Result, batch_rows
 from loaders.options import Common, UsageError
 from loaders.pace import Pace
 from loaders.progress import Progress
+from loaders.rights import powers
 from loaders.runs import ProgressFile, RunRecord, every_second
 from loaders.stopping import Stopping
 from loaders.subgraph import Counts, Settings, SubgraphError, Subgraphs
@@ -95,6 +96,7 @@ def _run(work: Work, common: Common, claim: Claim | None, pace: Pace | None) -> 
         warehouse.create_tables()
         warehouse.patience = PATIENCE
         result, counts = Result(), Counts()
+        result.notes += _warning(warehouse)
         landing = Landing(warehouse, result, batch_size)
         record = RunRecord(warehouse, landing.run_id, result, counts)
         # An embedded folder serves one process at a time anyway.
@@ -135,6 +137,17 @@ def _run(work: Work, common: Common, claim: Claim | None, pace: Pace | None) -> 
     if failure:
         raise failure
     raise typer.Exit(code)
+
+
+def _warning(warehouse: Warehouse) -> list[str]:
+    """No administrator of a server loads without a word."""
+    if folder(warehouse.target.host):
+        return []
+    with contextlib.suppress(WarehouseError):  # a server that cannot tell stops no load
+        if can := powers(warehouse):
+            sentence = f"{warehouse.target.user} may {' and '.join(can)}, which no load needs"
+            return [f"{sentence}: polyledger setup --roles makes users who may less"]
+    return []
 
 
 def _report(result: Result, counts: Counts, landing: Landing, seconds: float, code: int, as_json: bool) -> None:

@@ -45,6 +45,11 @@ class Common:
     log_file: Path | None
 
 
+def shown(text: str) -> str:
+    """What was given, for a message: quoted, in one line, and not all of it where it is long."""
+    return repr(text if len(text) <= 80 else f"{text[:80]}...")
+
+
 def read_range(since: str | None, until: str | None) -> Range:
     """The asked range in UTC. Raises UsageError."""
     first, end = (read_moment(name, text) for name, text in (("--since", since), ("--until", until)))
@@ -61,9 +66,9 @@ def read_moment(option: str, text: str | None) -> datetime | None:
         moment = datetime.fromisoformat(text)
         moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        raise UsageError(f"{option} {text!r} is no moment: use 2025-01-31 or 2025-01-31T12:00:00 (UTC)") from None
+        raise UsageError(f"{option} {shown(text)} is no moment: use 2025-01-31 or 2025-01-31T12:00:00 (UTC)") from None
     if moment.microsecond or not 1970 <= moment.year < 2106:
-        raise UsageError(f"{option} {text!r} is out of range: whole seconds from 1970 to 2105")
+        raise UsageError(f"{option} {shown(text)} is out of range: whole seconds from 1970 to 2105")
     return moment
 
 
@@ -91,8 +96,7 @@ def read_ids(given: list[str] | None, file: Path | None, column: str, size: int)
             raise UsageError(f"--{column}s-from {file} names no {column}: give a csv with a column {column}, or lines")
     for place, text in found:
         if not re.fullmatch(rf"0x[0-9a-fA-F]{{{2 * size}}}", text.strip()):
-            shown = text.strip() if len(text) <= 80 else f"{text[:80]}..."
-            raise UsageError(f"{place}: {shown!r} is no {column}: 0x and {2 * size} hex digits expected")
+            raise UsageError(f"{place}: {shown(text.strip())} is no {column}: 0x and {2 * size} hex digits expected")
     return list(dict.fromkeys(text.strip().lower() for _, text in found))
 
 
@@ -113,5 +117,5 @@ def read_maps(given: list[str] | None) -> dict[str, str]:
 def read_token(text: str | None) -> str | None:
     """An outcome token id in decimal digits. Raises UsageError."""
     if text is not None and not (re.fullmatch(r"[1-9][0-9]{0,77}", text) and int(text) < 2**256):
-        raise UsageError(f"--token {text[:90]!r} is no token id: a decimal number of up to 78 digits expected")
+        raise UsageError(f"--token {shown(text)} is no token id: a decimal number of up to 78 digits expected")
     return text

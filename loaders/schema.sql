@@ -277,4 +277,12 @@ order by run_id
 ttl toDateTime(updated_at) + interval 1 day
 {{ on_disk }}
 comment 'Who loads what now; on servers only, an embedded folder has a lock file';
+
+create table if not exists {{ database }}.schema_versions (
+    version UInt32 comment 'Last migration of loaders/migrations.sql that these tables have',
+    applied_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When they got there'
+) engine = ReplacingMergeTree(applied_at)
+order by version
+{{ on_disk }}
+comment 'Of which version the raw tables are; the highest counts';
 {% endmacro %}

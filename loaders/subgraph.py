@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from loaders import __version__, journal
+from loaders import answers, journal
 from loaders.entities import Entity, Row
 from loaders.pace import Pace
 
@@ -81,6 +81,9 @@ class Settings:
     def from_environment(cls) -> "Settings":
         """Read GOLDSKY_*. Raises SettingError."""
         base = (os.environ.get("GOLDSKY_BASE_URL") or PUBLIC_URL).rstrip("/")
+        if "@" in base:
+            # It is shown wherever something is said about the endpoint.
+            raise SettingError("GOLDSKY_BASE_URL must not hold a name or password: a token goes into GOLDSKY_API_TOKEN")
         if not is_address(base):
             raise SettingError(
                 f"GOLDSKY_BASE_URL must be an address that begins with http:// or https://, not {base[:40]!r}"
@@ -95,11 +98,16 @@ class Settings:
             requests_per_second=positive("GOLDSKY_REQUESTS_PER_SECOND", 5.0),
             concurrency=int(positive("GOLDSKY_CONCURRENCY", 8)),
             timeout=positive("GOLDSKY_TIMEOUT_SECONDS", 60.0),
-            versions={
-                name: os.environ.get(f"GOLDSKY_{name.upper().replace('-', '_')}_SUBGRAPH") or version
-                for name, version in VERSIONS.items()
-            },
+            versions={name: _version(name, version) for name, version in VERSIONS.items()},
         )
+
+
+def _version(subgraph: str, default: str) -> str:
+    variable = f"GOLDSKY_{subgraph.upper().replace('-', '_')}_SUBGRAPH"
+    given = os.environ.get(variable) or default
+    if len(given) > 100 or not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)*", given, re.ASCII):
+        raise SettingError(f"{variable} must be a name and a version, as {default}, not {given[:40]!r}")
+    return given
 
 
 def is_address(text: str) -> bool:
@@ -149,10 +157,7 @@ class Subgraphs:
     def __init__(self, settings: Settings, counts: Counts | None = None) -> None:
         self.settings = settings
         self.counts = counts or Counts()
-        headers = {"user-agent": f"polyledger/{__version__}"}
-        if settings.token:
-            headers["authorization"] = f"Bearer {settings.token}"
-        self._client = httpx.AsyncClient(headers=headers, timeout=settings.timeout)
+        self._client = answers.client(settings.token, settings.timeout)
         self.pace = Pace(settings.requests_per_second)
         self.heads: dict[str, Head] = {}  # by subgraph, the latest that was heard of
         self._places = asyncio.Semaphore(settings.concurrency)
@@ -211,7 +216,7 @@ class Subgraphs:
                     f"{url} has another schema than this version of polyledger asks for: it answers {problem}; "
                     "polyledger doctor compares the two"
                 )
-            wrong_answers += problem.startswith(("HTTP 404", "HTML"))
+            wrong_answers += problem.startswith(("HTTP 404", "HTTP 30", "HTML"))
             if problem.startswith("HTTP 429"):
                 self.pace.refused(pause)
             elif _is_overload(problem):
@@ -234,14 +239,16 @@ class Subgraphs:
         try:
             # The client's own time-out is for silence: an answer that trickles in would never end.
             async with asyncio.timeout(self.settings.timeout):
-                response = await self._client.post(url, json={"query": query, "variables": variables})
+                response = await answers.post(self._client, url, {"query": query, "variables": variables})
         except (httpx.HTTPError, TimeoutError) as error:
             return None, f"{type(error).__name__}: {error}".rstrip(": "), 0
         self.counts.bytes += len(response.content)
-        if response.status_code == 429:
+        if response.status == 429:
             self.counts.refused += 1
-        if response.status_code != 200:
-            return None, f"HTTP {response.status_code}", retry_after(response)
+        if response.status in (301, 302, 303, 307, 308):
+            return None, f"HTTP {response.status}, a redirect, and none is followed", 0
+        if response.status != 200:
+            return None, f"HTTP {response.status}", retry_after(response)
         try:
             started = time.monotonic()
             answer = decoded(response.content)
@@ -286,7 +293,7 @@ def _is_overload(problem: str) -> bool:
     return problem.startswith("HTTP 5") or any(word in problem.lower() for word in ("timeout", "timed out", "overload"))
 
 
-def retry_after(response: httpx.Response) -> float:
+def retry_after(response: answers.Reply | httpx.Response) -> float:
     """Seconds that the answer asks to wait, as a number or as a moment; a minute at most."""
     told = response.headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]*)?", told):
@@ -495,6 +502,8 @@ async def _page(
         rows = data.get("rows")
         if not isinstance(rows, list):
             return "an answer without rows"
+        if len(rows) > variables["first"]:
+            return f"{len(rows):,} rows where {variables['first']:,} were asked for"
         for name in entity.field_names if rows else ():
             if not any(isinstance(row, dict) and name in row for row in rows):
                 return f"rows without {name}"

@@ -4,7 +4,8 @@ dbt-core is not imported for it (2 s); profiles.yml is small enough to render wi
 """
 
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,15 @@ class Target:
     send_receive_timeout: int
     schema: str  # database of the models
     raw_schema: str  # database of the raw tables
+    verify: bool = True  # the server's certificate; with TLS only
+    client_cert: str | None = None  # file of the certificate that says who we are, instead of a password
+    client_cert_key: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict, hash=False)  # of every statement; with a server only
+
+    @property
+    def shadow_schema(self) -> str:
+        """Database in which `publish` builds, and keeps what was there before."""
+        return f"{self.schema}_shadow"
 
 
 def project_folder() -> Path:
@@ -55,22 +65,39 @@ def read_target(name: str | None = None, profiles_dir: Path | None = None) -> Ta
             f"{path} has no profile polyledger with target and outputs; copy it from the project"
         ) from None
     if name not in outputs:
-        raise TargetError(f"there is no target {name!r} in {path}; it has: {', '.join(outputs)}")
+        raise TargetError(f"there is no target {name[:80]!r} in {path}; it has: {', '.join(outputs)}")
     if not isinstance(outputs[name], dict):
         raise TargetError(f"target {name!r} in {path} is not a mapping of settings; copy it from the project")
     given = {key: _render(value) if isinstance(value, str) else value for key, value in outputs[name].items()}
     host = str(given.get("host", "localhost"))
+    if not host.startswith("chdb:") and not re.fullmatch(r"[\w.:\[\]-]+", host, re.ASCII):
+        # It is not repeated: an address may hold a password.
+        raise TargetError(f"host of the target {name!r} must be a host name only (CLICKHOUSE_HOST), not an address")
     return Target(
         name=name,
         host=host,
         port=_whole("port", given["port"]) if given.get("port") else None,
         user=str(given.get("user", "default")),
         password=str(given.get("password", "")),
-        secure=str(given.get("secure", "false")).lower() in ("true", "1", "yes"),
+        secure=_is_true(given.get("secure", "false")),
         send_receive_timeout=_whole("send_receive_timeout", given.get("send_receive_timeout", 300)),
         schema=_identifier(str(given.get("schema", "polyledger"))),
         raw_schema=_identifier(os.environ.get("POLYLEDGER_RAW_SCHEMA", "polyledger_raw")),
+        verify=_is_true(given.get("verify", "true")),
+        client_cert=str(given.get("client_cert") or "") or None,
+        client_cert_key=str(given.get("client_cert_key") or "") or None,
+        settings=_settings(outputs[name].get("custom_settings")),
     )
+
+
+def _settings(given: Any) -> dict[str, Any]:
+    if given is not None and not isinstance(given, dict):
+        raise TargetError(f"custom_settings of the target in profiles.yml must be a mapping, not {given!r}")
+    return dict(given or {})
+
+
+def _is_true(value: Any) -> bool:
+    return str(value).lower() in ("true", "1", "yes")
 
 
 def _profiles_file(folder: Path | None) -> Path:
@@ -114,6 +141,6 @@ def _whole(name: str, value: Any) -> int:
 
 def _identifier(name: str) -> str:
     """A database name is part of statements, so it must be plain."""
-    if not name.isidentifier() or not name.isascii():
-        raise TargetError(f"{name!r} is no database name: use letters, digits and underscores")
+    if not name.isidentifier() or not name.isascii() or len(name) > 100:
+        raise TargetError(f"{name[:80]!r} is no database name: use up to 100 letters, digits and underscores")
     return name

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import clickhouse_connect
 import jinja2
+import lz4.frame
 import urllib3
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
@@ -87,12 +88,37 @@ class Warehouse:
         self._leaving.set()
 
     def create_tables(self) -> None:
-        """Create what is missing of the raw tables; see schema.sql. Needs no right to create where all are there."""
-        if declared_columns().keys() <= self.tables():
+        """Create what is missing of the raw tables (schema.sql), and bring those of an earlier version to this one.
+
+        Needs no right to create or alter where there is nothing to do. Raises WarehouseError.
+        """
+        there, version, steps = self.tables(), self.version(), migrations(self.raw)
+        if version > len(steps):
+            raise WarehouseError(
+                f"the tables in {self.raw} are of version {version} and this polyledger knows {len(steps)}: update it"
+            )
+        if declared_columns().keys() <= there and version == len(steps):
             return
-        for statement in _shared_sql().raw_tables(self.raw).split(";\n"):
-            if statement.strip():
+        statements = [one for one in _shared_sql().raw_tables(self.raw).split(";\n") if one.strip()]
+        if declared_columns().keys() & there:
+            statements += [one for step in steps[version:] for one in step]
+        try:
+            for statement in statements:
                 self.command(statement)
+            self._insert("schema_versions", [{"version": len(steps)}])
+        except WarehouseError as error:
+            if "ACCESS_DENIED" in str(error) and declared_columns().keys() & there:
+                raise WarehouseError(
+                    f"the tables in {self.raw} are of an earlier version, and {self.target.user} may not change them: "
+                    f"run polyledger setup as a user who may. ({error})"
+                ) from None
+            raise
+
+    def version(self) -> int:
+        """How many migrations the raw tables have; 0 where they were made before these were counted, or not at all."""
+        if "schema_versions" not in self.tables():
+            return 0
+        return int(self.rows(f"select max(version) from {self.raw}.schema_versions")[0][0])
 
     def has_tables(self) -> bool:
         """Whether anything was ever loaded or built here."""
@@ -121,7 +147,7 @@ class Warehouse:
     def insert(self, entity: Entity, blocks: list[bytes], rows: int) -> None:
         """Insert pages of one entity, `rows` rows in all, as entity.block writes them. Raises WarehouseError."""
         names = [*(field.column for field in entity.fields), "_run_id"]
-        self._land(entity.table, names, b"".join(blocks), "Native", rows)
+        self._land(f"{self.raw}.{entity.table}", names, b"".join(blocks), "Native", rows)
 
     def withdraw(self, entity: Entity, first: int, last: int, run_id: str) -> int:
         """Say of landed logs of the blocks first to last that they do not count any more; how many those were."""
@@ -202,17 +228,26 @@ class Warehouse:
         return windows
 
     def _insert(self, table: str, rows: list[dict[str, Any]]) -> None:
-        """Insert a few rows, each by column."""
+        self.append(f"{self.raw}.{table}", rows)
+
+    def append(self, table: str, rows: list[dict[str, Any]]) -> None:
+        """Insert a few rows, each by column, into `database.table`. Raises WarehouseError."""
         if rows:
             lines = "\n".join(json.dumps(row, default=_moment) for row in rows)
             self._land(table, list(rows[0]), lines, "JSONEachRow", len(rows))
 
     def _land(self, table: str, names: list[str], block: str | bytes, form: str, rows: int) -> None:
         """One insert. Landed twice (the answer was lost, or a half of it was there) a row counts once."""
+        packed = None
+        if embedded.folder(self.target.host) is None:
+            given = block.encode() if isinstance(block, str) else block
+            block, packed = lz4.frame.compress(given), "lz4"
         try:
-            self._patiently(lambda: self._client.raw_insert(f"{self.raw}.{table}", names, block, fmt=form))
+            self._patiently(lambda: self._client.raw_insert(table, names, block, fmt=form, compression=packed))
         except ClickHouseError as error:
-            raise WarehouseError(f"{rows:,} rows for {table} were not landed: {_reason(error)}") from None
+            raise WarehouseError(
+                f"{rows:,} rows for {table.partition('.')[2]} were not landed: {_reason(error)}"
+            ) from None
 
     def _patiently(self, work: Callable[[], Answer]) -> Answer:
         """Do it, again and again while a server is away, as long as patience lasts."""
@@ -272,6 +307,13 @@ def declared_columns() -> dict[str, dict[str, str]]:
     return found
 
 
+def migrations(raw: str) -> list[list[str]]:
+    """The statements of each migration, the first one's first, for the raw database of this name."""
+    text = resources.files("loaders").joinpath("migrations.sql").read_text().replace("polyledger_raw.", f"{raw}.")
+    steps = re.split(r"^-- [0-9]+\. .*\n", text, flags=re.MULTILINE)[1:]
+    return [[one.strip() for one in step.split(";\n") if one.strip()] for step in steps]
+
+
 def _shared_sql() -> Any:
     text = resources.files("loaders").joinpath("schema.sql").read_text()
     return jinja2.Environment().from_string(text).module
@@ -284,12 +326,17 @@ def _connect_to_server(target: Target) -> Any:
         username=target.user,
         password=target.password,
         interface="https" if target.secure else "http",
+        verify=target.verify,
+        client_cert=target.client_cert,
+        client_cert_key=target.client_cert_key,
         compress=True,
         query_limit=0,
         # Nothing here needs a session, and one that the server still holds would refuse the next statement.
         autogenerate_session_id=False,
         show_clickhouse_errors="scrub",
         send_receive_timeout=target.send_receive_timeout,
+        # What dbt sets too, and why: profiles.yml.
+        settings=target.settings,
     )
 
 

@@ -1,4 +1,5 @@
-{#- Before any run: an empty warehouse has the raw tables, as after a load. What exists is left alone. -#}
+{#- Before any run: an empty warehouse has the raw tables, as after a load. What exists is left alone, and where nothing
+    is missing no right to create is needed. -#}
 {% macro create_raw_tables() %}
     {% if execute %}
         {% set declared = raw_tables(raw_schema()) %}

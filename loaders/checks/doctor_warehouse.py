@@ -14,8 +14,9 @@ from pathlib import Path
 
 from loaders import embedded
 from loaders.checks.report import Check, duration
+from loaders.rights import powers
 from loaders.target import Target
-from loaders.warehouse import Warehouse, WarehouseError, declared_columns, opened
+from loaders.warehouse import Warehouse, WarehouseError, declared_columns, migrations, opened
 
 OLDEST_VERSION = (25, 4)  # of ClickHouse: the first with keccak256
 CLOCK_SECONDS = 60.0
@@ -96,8 +97,9 @@ def check_folder(path: Path) -> Check:
     what = f"{path}" if place == path else f"{path} does not exist yet; {place}"
     if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
         return Check("folder", "fail", f"{what} cannot be written", "give this user the right, or set POLYLEDGER_DATA")
-    if place == path and path.stat().st_mode & stat.S_IWOTH:
-        return Check("folder", "warn", f"{path} can be written by everybody", f"chmod o-w {path}")
+    if place == path and (others := path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)):
+        what = "written" if others & (stat.S_IWGRP | stat.S_IWOTH) else "read"
+        return Check("folder", "warn", f"{path} can be {what} by others than its owner", f"chmod go-rwx {path}")
     return Check("folder", "ok", f"{what} can be written by this user")
 
 
@@ -205,13 +207,17 @@ def check_tables(warehouse: Warehouse) -> Check:
                 wrong.append(f"{table}.{name} is {there[table][name]}, not {kind}")
     if wrong:
         do = (
-            "another version made them: alter them to what loaders/schema.sql declares, "
-            "or load into a new database (POLYLEDGER_RAW_SCHEMA)"
+            "another version made them: run polyledger setup; where that does not mend it, alter them to what "
+            "loaders/schema.sql declares, or load into a new database (POLYLEDGER_RAW_SCHEMA)"
         )
         return Check("tables", "fail", "; ".join(wrong[:5] + (["and more"] if len(wrong) > 5 else [])), do)
     count = len(declared_columns())
     if len(absent) == count:
         return Check("tables", "ok", "none yet: nothing was loaded, and the first load creates them")
+    version, newest = warehouse.version(), len(migrations(warehouse.raw))
+    if version != newest:
+        do = "run polyledger setup, or any load" if version < newest else "update polyledger"
+        return Check("tables", "warn", f"of version {version}, and this polyledger expects {newest}", do)
     missing = f"; the next load creates {', '.join(absent)}" if absent else ""
     return Check("tables", "ok", f"{count - len(absent)} of {count} as declared{missing}")
 
@@ -238,11 +244,8 @@ def check_pipeline(warehouse: Warehouse) -> list[Check]:
 def check_user(warehouse: Warehouse) -> Check:
     """Whether the user of a server could do more harm than loading needs."""
     user = warehouse.rows("select currentUser()")[0][0]
-    powers = {"create user on *.*": "manage users", "drop database on *.*": "drop every database"}
-    can = [what for right, what in powers.items() if may(warehouse, right)]
-    if can:
-        mine = f"{warehouse.raw}.* and {warehouse.target.schema}.*"
-        do = f"use a user with rights on {mine} only: CLICKHOUSE_USER"
+    if can := powers(warehouse):
+        do = "make users who may only what they need: polyledger setup --roles, then CLICKHOUSE_USER"
         return Check("user", "warn", f"{user} may {' and '.join(can)}", do)
     return Check("user", "ok", f"{user}, no administrator")
 

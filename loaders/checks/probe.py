@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from loaders import __version__
+from loaders import answers
 from loaders.entities import ENTITIES, Entity
 from loaders.subgraph import Settings
 
@@ -56,12 +56,9 @@ async def look(settings: Settings) -> Probe:
     wanted: dict[str, list[Entity]] = {}
     for entity in ENTITIES:
         wanted.setdefault(entity.subgraph, []).append(entity)
-    headers = {"user-agent": f"polyledger/{__version__}"}
-    if settings.token:
-        headers["authorization"] = f"Bearer {settings.token}"
     gap = min(1 / settings.requests_per_second, LONGEST_GAP)
     timeout = min(settings.timeout, LONGEST_TIMEOUT)
-    async with httpx.AsyncClient(headers=headers, timeout=timeout) as client:
+    async with answers.client(settings.token, timeout) as client:
 
         async def ask(subgraph: str, query: str, tries: int = TRIES) -> Answer:
             url = f"{settings.base_url}/{settings.versions[subgraph]}/gn"
@@ -99,14 +96,15 @@ async def _spread(gap: float, requests: Iterable[Callable[[], Awaitable[T]]]) ->
 async def _post(client: httpx.AsyncClient, url: str, query: str) -> Answer:
     began, at = time.monotonic(), time.time()
     try:
-        response = await client.post(url, json={"query": query})
-    except httpx.HTTPError as error:
+        async with asyncio.timeout(LONGEST_TIMEOUT):
+            response = await answers.post(client, url, {"query": query})
+    except (httpx.HTTPError, TimeoutError) as error:
         problem = f"{type(error).__name__}: {error}".rstrip(": ")
         return Answer(0, None, problem, time.monotonic() - began, None)
     seconds = time.monotonic() - began
     ahead = _clock_ahead(response, at + seconds / 2)
-    if response.status_code != 200:
-        return Answer(response.status_code, None, f"HTTP {response.status_code}", seconds, ahead)
+    if response.status != 200:
+        return Answer(response.status, None, f"HTTP {response.status}", seconds, ahead)
     data, problem = _read(response.content)
     return Answer(200, data, problem, seconds, ahead)
 
@@ -114,7 +112,7 @@ async def _post(client: httpx.AsyncClient, url: str, query: str) -> Answer:
 def _read(content: bytes) -> tuple[dict[str, Any] | None, str]:
     try:
         answer = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         is_page = content.lstrip()[:1] == b"<"
         return None, "HTML instead of JSON" if is_page else "broken JSON"
     if isinstance(answer, dict) and isinstance(answer.get("data"), dict) and not answer.get("errors"):
@@ -125,7 +123,7 @@ def _read(content: bytes) -> tuple[dict[str, Any] | None, str]:
     return None, f"the error {str(message)[:200]!r}" if message else "an answer without data"
 
 
-def _clock_ahead(response: httpx.Response, at: float) -> float | None:
+def _clock_ahead(response: answers.Reply, at: float) -> float | None:
     try:
         return at - email.utils.parsedate_to_datetime(response.headers["date"]).timestamp()
     except (KeyError, ValueError):

@@ -92,14 +92,22 @@ class ClickHouse:
         if folder is not None:
             self.settings = {"CLICKHOUSE_HOST": "127.0.0.1", "CLICKHOUSE_PORT": str(free_port())}
             self._tcp_port = free_port()
+        self.config: Path | None = None  # more of its configuration, XML
+        self.environment: dict[str, str] = {}  # what that reads
 
     def start(self) -> None:
         """Serve, with what is there from before. Skips the test where the server cannot be had."""
         words = ["--http-port", self.settings["CLICKHOUSE_PORT"], "--tcp-port", str(self._tcp_port)]
         words += ["--path", str(self._folder), "--seconds", "36000"]
+        words += ["--config", str(self.config)] if self.config else []
+        environment = os.environ | self.environment
         with Path(f"{self._folder}.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(SERVER_TOOL), *words], stdout=subprocess.PIPE, stderr=log, text=True
+                [sys.executable, str(SERVER_TOOL), *words],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=environment,
             )
         assert self._process.stdout
         if self._process.stdout.readline() != "READY\n":
@@ -120,12 +128,13 @@ class ClickHouse:
     def resume(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
+    def rows(self, query: str, user: str | None = None, password: str = "") -> list[tuple[Any, ...]]:
+        """What a plain client reads, as the user of the settings or another one."""
         client = clickhouse_connect.get_client(
             host=self.settings["CLICKHOUSE_HOST"],
             port=int(self.settings.get("CLICKHOUSE_PORT") or 8123),
-            username=self.settings.get("CLICKHOUSE_USER") or "default",
-            password=self.settings.get("CLICKHOUSE_PASSWORD", ""),
+            username=user or self.settings.get("CLICKHOUSE_USER") or "default",
+            password=password if user else self.settings.get("CLICKHOUSE_PASSWORD", ""),
             secure=self.settings.get("CLICKHOUSE_SECURE", "").lower() in ("1", "true", "yes"),
         )
         try:

@@ -345,10 +345,12 @@ def test_little_room(at: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_folder_that_everybody_or_nobody_can_write(at: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     make_tables()
-    at.data.chmod(0o777)
-    checks = examine()
-    assert_only(checks, "warn", "folder")
-    assert checks["folder"].do == f"chmod o-w {at.data}"
+    for mode, what in ((0o777, "written"), (0o755, "read"), (0o750, "read")):
+        at.data.chmod(mode)
+        checks = examine()
+        assert_only(checks, "warn", "folder")
+        assert f"can be {what} by others" in checks["folder"].found
+        assert checks["folder"].do == f"chmod go-rwx {at.data}"
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("POLYLEDGER_DATA", str(tmp_path / "file" / "data"))
     assert_only(examine(), "fail", "folder")

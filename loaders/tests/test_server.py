@@ -1,10 +1,15 @@
 """Loads into a warehouse that goes away, hangs or is full, and several loads into one server at once."""
 
+import contextlib
 import json
+import shutil
 import signal
 import socket
+import socketserver
+import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -16,6 +21,7 @@ import pytest
 from loaders.entities import Row
 from loaders.leases import DEAD_SECONDS, FOREVER, Claim
 from loaders.standin.goldsky import Goldsky
+from loaders.standin.world import simulate
 from loaders.tests.conftest import PROJECT, ClickHouse, Desk, ServerDesk
 from loaders.tests.processes import Process, Processes, processes
 from loaders.tests.test_command import call
@@ -125,6 +131,154 @@ def test_a_load_can_be_stopped_whatever_the_server_does(
     endpoint.latency = 0
     call(frail, "load", "fills")
     assert_complete(frail, rows)
+
+
+# The same numbers
+
+
+def test_a_server_that_is_killed_amid_a_build_has_the_same_numbers_in_the_end(
+    desk: Desk, mortal_clickhouse: ClickHouse, tmp_path: Path
+) -> None:
+    """Loads, dbt build with all tests and verify, on a server and in this process: every row of every mart is equal."""
+    world = simulate(11, steps=400)
+    there = ServerDesk(tmp_path / "there", server=mortal_clickhouse)
+    with Goldsky(world.entities, head=world.until) as endpoint:
+        for one in (desk, there):
+            one.base_url = endpoint.base_url
+            one.load_everything(code=None)
+    build = subprocess.Popen(
+        [sys.executable, "-m", "dbt.cli.main", "build"],
+        env=there.environment(),
+        cwd=PROJECT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    made = "select count() > 25 from system.tables where database || '.' = 'polyledger.'"
+    while build.poll() is None and there.rows(made) == [(0,)]:
+        time.sleep(0.05)
+    there.server.kill()
+    assert build.wait() != 0
+    there.server.start()
+
+    there.dbt("build")
+    desk.dbt("build", "--exclude-resource-types", "test", "unit_test")
+    verdicts = [
+        {check["name"]: check["verdict"] for check in json.loads(call(one, "verify", "--json").out)["checks"]}
+        for one in (desk, there)
+    ]
+    assert verdicts[0] == verdicts[1]
+    ours, theirs = desk.marts(), there.marts()
+    assert all(ours.values())
+    for mart, rows in ours.items():
+        assert theirs[mart] == rows, mart
+
+
+# TLS
+
+
+def certificates(folder: Path) -> dict[str, str]:
+    """An authority of our own, and certificates of it for 127.0.0.1 and for a client."""
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl to make certificates with")
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    folder.mkdir()
+    new = ("-newkey", "rsa:2048", "-nodes", "-days", "2")
+    openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority of a test")
+    for name, more in (("server", "subjectAltName=IP:127.0.0.1"), ("client", "extendedKeyUsage=clientAuth")):
+        openssl("req", *new, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        (folder / "more").write_text(more)
+        by = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "more")
+        openssl("x509", "-req", "-in", f"{name}.csr", *by, "-out", f"{name}.pem")
+    return {file.name: str(file) for file in folder.iterdir()}
+
+
+@contextlib.contextmanager
+def encrypted(
+    port: int, files: dict[str, str], seen: bytearray | None = None, asks_for_certificate: bool = False
+) -> Iterator[int]:
+    """A listener with TLS in front of a port of this machine; `seen` gets what clients send."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files["server.pem"], files["server.key"])
+    if asks_for_certificate:
+        context.load_verify_locations(files["ca.pem"])
+        context.verify_mode = ssl.CERT_REQUIRED
+
+    def copy(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := source.recv(65536):
+                if seen is not None and isinstance(source, ssl.SSLSocket):
+                    seen.extend(piece)
+                sink.sendall(piece)
+            sink.shutdown(socket.SHUT_WR)
+
+    class Relay(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with (
+                contextlib.suppress(OSError),
+                context.wrap_socket(self.request, server_side=True) as client,
+                socket.create_connection(("127.0.0.1", port)) as server,
+            ):
+                back = threading.Thread(target=copy, args=(server, client))
+                back.start()
+                copy(client, server)
+                back.join()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as listener:
+        listener.daemon_threads = True
+        threading.Thread(target=listener.serve_forever, args=(0.02,), daemon=True).start()
+        yield listener.server_address[1]
+        listener.shutdown()
+
+
+def test_tls_is_verified(server_desk: ServerDesk, endpoint: Goldsky, tmp_path: Path) -> None:
+    """Against an authority that is not known, nothing is sent; with it, loads and dbt work, and inserts are packed."""
+    desk = server_desk
+    desk.base_url = endpoint.base_url
+    if desk.server.settings.get("CLICKHOUSE_SECURE"):
+        pytest.skip("the server of CLICKHOUSE_HOST has TLS of its own")
+    files, seen = certificates(tmp_path / "certificates"), bytearray()
+    with encrypted(int(desk.server.settings["CLICKHOUSE_PORT"]), files, seen) as port:
+        plain = desk.server.settings
+        desk.server.settings = plain | {"CLICKHOUSE_SECURE": "true", "CLICKHOUSE_PORT": str(port)}
+        words = ("load", "fills", "--until", "2025-01-01T00:10:00")
+        try:
+            said = desk.polyledger(*words, code=1)
+            assert "does not answer" in said.stderr and "certificate verify failed" in said.stderr
+            assert not seen
+            desk.polyledger(*words, SSL_CERT_FILE=files["ca.pem"])
+            inserts = seen.lower().count(b"insert+into") + seen.lower().count(b"insert%20into")
+            assert inserts and seen.lower().count(b"content-encoding: lz4") == inserts
+            assert b"compile_expressions=0" in seen
+            desk.dbt("run", "--select", "stg_goldsky__order_fills", SSL_CERT_FILE=files["ca.pem"])
+            assert desk.dbt("debug", code=None).returncode == 1
+            desk.polyledger("status", CLICKHOUSE_VERIFY="false")
+        finally:
+            desk.server.settings = plain
+    assert landed(desk)
+
+
+def test_a_client_certificate_is_shown(server_desk: ServerDesk, endpoint: Goldsky, tmp_path: Path) -> None:
+    """By loaders and dbt alike. The listener asks for one; the server behind it has no TLS, and says so then."""
+    desk = server_desk
+    desk.base_url = endpoint.base_url
+    if desk.server.settings.get("CLICKHOUSE_SECURE"):
+        pytest.skip("the server of CLICKHOUSE_HOST has TLS of its own")
+    files = certificates(tmp_path / "certificates")
+    with encrypted(int(desk.server.settings["CLICKHOUSE_PORT"]), files, asks_for_certificate=True) as port:
+        plain = desk.server.settings
+        desk.server.settings = plain | {"CLICKHOUSE_SECURE": "true", "CLICKHOUSE_PORT": str(port)}
+        shown = {"CLICKHOUSE_CLIENT_CERT": files["client.pem"], "CLICKHOUSE_CLIENT_CERT_KEY": files["client.key"]}
+        known: dict[str, Any] = {"SSL_CERT_FILE": files["ca.pem"]}
+        try:
+            assert "does not answer" in desk.polyledger("status", code=1, **known).stderr
+            # It came through: this is ClickHouse's own word, which wants to see the certificate itself.
+            assert "SSL certificate authentication" in desk.polyledger("status", code=1, **known, **shown).stderr
+            assert "SSL certificate authentication" in desk.dbt("debug", code=1, **known, **shown).stdout
+        finally:
+            desk.server.settings = plain
 
 
 # A disk that is full

@@ -1,0 +1,19 @@
+-- How raw tables that an earlier version made become those that schema.sql declares. Tables that are missing altogether
+-- are created before; here is what changes in those that are there, once for each number, in this order. A statement
+-- that is run a second time must change nothing: the number is written down after the last one.
+
+-- 1. What is acknowledged is on the disk.
+alter table polyledger_raw.order_filled_events modify setting fsync_after_insert = 1, fsync_part_directory = 1;
+alter table polyledger_raw.fee_refunds modify setting fsync_after_insert = 1, fsync_part_directory = 1;
+alter table polyledger_raw.market_data modify setting fsync_after_insert = 1, fsync_part_directory = 1;
+alter table polyledger_raw.conditions modify setting fsync_after_insert = 1, fsync_part_directory = 1;
+alter table polyledger_raw.splits modify setting fsync_after_insert = 1, fsync_part_directory = 1;
+alter table polyledger_raw.merges modify setting fsync_after_insert = 1, fsync_part_directory = 1;
+alter table polyledger_raw.redemptions modify setting fsync_after_insert = 1, fsync_part_directory = 1;
+alter table polyledger_raw.neg_risk_conversions modify setting fsync_after_insert = 1, fsync_part_directory = 1;
+alter table polyledger_raw.neg_risk_events modify setting fsync_after_insert = 1, fsync_part_directory = 1;
+alter table polyledger_raw.user_positions modify setting fsync_after_insert = 1, fsync_part_directory = 1;
+alter table polyledger_raw.load_windows modify setting fsync_after_insert = 1, fsync_part_directory = 1;
+alter table polyledger_raw.rejected_rows modify setting fsync_after_insert = 1, fsync_part_directory = 1;
+alter table polyledger_raw.load_runs modify setting fsync_after_insert = 1, fsync_part_directory = 1;
+alter table polyledger_raw.load_leases modify setting fsync_after_insert = 1, fsync_part_directory = 1;
