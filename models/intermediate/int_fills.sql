@@ -10,7 +10,22 @@ moved as (select * from {{ ref('int_moved_fills') }}),
 
 tokens as (select * from {{ ref('int_tokens') }}),
 
-exchanges as (select * from {{ ref('int_system_addresses') }}),
+exchanges as (
+    select *
+    from {{ ref('int_system_addresses') }}
+    where kind in ('ctf_exchange', 'neg_risk_exchange')
+),
+
+ctf_exchanges as (
+    select address from exchanges
+    where kind = 'ctf_exchange'
+),
+
+v1_exchanges as (
+    select address from exchanges
+    where protocol = 'v1'
+),
+
 
 -- Of the copies of a fill, `final` below leaves the newest. The row of a taker's order names the exchange as its
 -- counterparty, and no other row does. Asset 0 is collateral, so an owner who gives it is buying.
@@ -24,8 +39,8 @@ sided_{{ protocol }} as (
         wallet,
         counterparty,
         multiIf(
-            counterparty in (select address from exchanges where kind = 'ctf_exchange'), 'ctf',
-            counterparty in (select address from exchanges where kind = 'neg_risk_exchange'), 'neg_risk',
+            counterparty in (select address from ctf_exchanges), 'ctf',
+            counterparty in (select address from exchanges), 'neg_risk',
             ''
         ) as named_exchange,
         named_exchange != '' as is_taker,
@@ -48,7 +63,7 @@ sided_{{ protocol }} as (
     -- Fills of V1 come from its subgraph, also where a source serves them in this shape too.
     where
         not is_gone
-        and landed_v2.exchange not in (select address from exchanges where protocol = 'v1')
+        and landed_v2.exchange not in (select address from v1_exchanges)
     {% endif %}
 ),
 
@@ -78,8 +93,8 @@ refunded as (
     group by transaction_hash, order_hash
 ),
 
--- In V1 the fee is taken from what the owner receives: shares of a buyer, collateral of a seller. In V2 it is collateral,
--- which a buyer pays on top.
+-- In V1 the fee is taken from what the owner receives: shares of a buyer, collateral of a seller. In V2 it is
+-- collateral, which a buyer pays on top.
 charged as (
     select
         matched.* except (fee_amount),
