@@ -20,8 +20,14 @@ sided as (
         wallet,
         counterparty,
         multiIf(
-            counterparty in (select address from exchanges where kind = 'ctf_exchange'), 'ctf',
-            counterparty in (select address from exchanges where kind = 'neg_risk_exchange'), 'neg_risk',
+            counterparty in (
+                select address from exchanges
+                where kind = 'ctf_exchange'
+            ), 'ctf',
+            counterparty in (
+                select address from exchanges
+                where kind = 'neg_risk_exchange'
+            ), 'neg_risk',
             ''
         ) as named_exchange,
         named_exchange != '' as is_taker,

@@ -2,8 +2,8 @@
 
 with landed as (select * from {{ ref('stg_goldsky__order_fills') }}),
 
--- After a reorganisation a transaction may stand in another block, at another time. Its copies are told apart by a short
--- key first, which takes less memory than the hashes.
+-- After a reorganisation a transaction may stand in another block, at another time. Its copies are told apart by a
+-- short key first, which takes less memory than the hashes.
 suspected as (
     select cityHash64(transaction_hash, order_hash) as short_key
     from landed
