@@ -231,6 +231,20 @@ UNIT_BREAKS = (
         "a_refund_lowers_the_fee_of_its_order_in_its_transaction",
     ),
     unit(
+        "a fill that moved counts once",
+        f"{INTERMEDIATE}/int_fills.sql",
+        UNMOVED,
+        f"true or {UNMOVED}",
+        "a_fill_whose_block_was_replaced_counts_once_where_it_stands_now",
+    ),
+    unit(
+        "the newest copy of a fill that moved counts",
+        f"{INTERMEDIATE}/int_moved_fills.sql",
+        "landed_at desc",
+        "landed_at asc",
+        "of_copies_of_a_fill_at_several_times_only_the_newest_counts",
+    ),
+    unit(
         "a merge is a split backwards",
         f"{INTERMEDIATE}/int_set_events.sql",
         "-sets as delta_sets",
