@@ -21,7 +21,7 @@ entries as (
         toUInt8(changes.kind) as kind,
         if(outcome_index = 255, fill_token_id, toUInt256(0)) as unplaced_token_id,
         gross_shares as shares,
-        if(gross_shares < 0, volume_usdc, -volume_usdc) as fill_usdc,
+        if(paid_in_usdc > 0, -volume_usdc, volume_usdc) as fill_usdc,
         if(kind in (2, 3), toDecimal128(0, 6), delta_usdc) as other_usdc,
         fee_shares,
         fee_usdc,
