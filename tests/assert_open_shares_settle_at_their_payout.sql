@@ -1,11 +1,20 @@
 -- Settled P&L is all cash plus what the shares still held pay; each outcome may be rounded by a base unit.
+with truth as (
+    -- Grouped, since ClickHouse 26.7 confuses the view's condition_id with the one inside it when it moves the join.
+    select
+        condition_id,
+        any(payouts) as payouts
+    from {{ ref('vw_resolutions_truth') }}
+    group by condition_id
+)
+
 select
     pnl.wallet,
     pnl.condition_id,
     pnl.settlement_usdc,
     pnl.settled_pnl_usdc
 from {{ ref('fct_realized_pnl_by_market') }} as pnl
-inner join {{ ref('vw_resolutions_truth') }} as truth on pnl.condition_id = truth.condition_id
+inner join truth on pnl.condition_id = truth.condition_id
 where
     pnl.is_resolved
     and notEmpty(pnl.open_shares)
