@@ -1630,7 +1630,7 @@ LEDGER_BREAKS = (
         f"{INTERMEDIATE}/int_fills.sql",
         "final = 1, do_not",
         "do_not",
-        ("assert_double_entry_balances", "unique_together_int_fills_transaction_hash__order_hash"),
+        ("unique_fct_fills_fill_id", "unique_together_int_fills_transaction_hash__order_hash"),
     ),
     Break(
         "splits bring shares and cost money",
