@@ -1,5 +1,5 @@
--- The days of a position add up to what it realized, and are in order. Where conversions carried cost, a day may be there
--- more than once.
+-- The days of a position add up to what it realized, and are in order. Where conversions carried cost, a day may be
+-- there more than once.
 select
     wallet,
     condition_id,
