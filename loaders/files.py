@@ -114,7 +114,10 @@ async def _land(reader: Reader, run: Run, part: Part, found: Found) -> None:
     result, entity, started = run.landing.result, part.mapping.layout.entity, time.monotonic()
     tick = run.progress.counter(entity)
     if found.good:
-        await in_thread(reader, partial(_land_good, reader, run.warehouse, part, run.landing.run_id), tick)
+        # Ids are the widest column; where all of them are right they are not read again.
+        has_right_ids = _no_id(part.mapping) not in found.wrong
+        read = replace(part, mapping=replace(part.mapping, id=None)) if has_right_ids else part
+        await in_thread(reader, partial(_land_good, reader, run.warehouse, read, run.landing.run_id), tick)
         result.rows[entity] += found.good
         journal.note("insert", entity=entity, rows=found.good, seconds=time.monotonic() - started)
     if found.bad:
@@ -231,7 +234,7 @@ def _statement(part: Part, chosen: str, with_raw: bool = False) -> tuple[str, di
     if mapping.id:
         values["id"] = mapping.id
         imported.append("{id:Identifier} as given_id")
-        sentences.append(f"{mapping.id} is not {'_'.join(mapping.theirs[name] for name in layout.key)}")
+        sentences.append(_no_id(mapping))
         conditions.append((layout.wrong_id, str(len(sentences))))
     if with_raw:
         imported.append("formatRowNoNewline('JSONEachRow', *) as raw")
@@ -255,6 +258,10 @@ def _statement(part: Part, chosen: str, with_raw: bool = False) -> tuple[str, di
         """,
         values,
     )
+
+
+def _no_id(mapping: Mapping) -> str:
+    return f"{mapping.id} is not {'_'.join(mapping.theirs[name] for name in mapping.layout.key)}"
 
 
 def _check(reader: Reader, part: Part) -> Found:

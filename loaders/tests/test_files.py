@@ -26,7 +26,7 @@ from loaders.entities import Row
 from loaders.standin.goldsky import Goldsky
 from loaders.standin.world import simulate
 from loaders.tests.conftest import Desk, ServerDesk
-from loaders.tests.processes import Processes, processes
+from loaders.tests.processes import Process, Processes, processes
 from loaders.tests.test_command import CANARY, call
 from loaders.tests.test_loading import (
     ALICE,
@@ -604,6 +604,13 @@ def test_objects_of_a_bucket_are_read(desk: Desk, tmp_path: Path, shelf: str, ke
 # Death at any moment
 
 
+def until_it_reads(process: Process) -> None:
+    """Returns when the first file's columns are understood."""
+    while not process.out.exists() or "<- " not in process.out.read_text():
+        assert process.poll() is None, process.said()
+        time.sleep(0.02)
+
+
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
     with processes(tmp_path_factory.mktemp("processes")) as started:
@@ -640,8 +647,7 @@ TABLES = ("order_filled_events", "order_filled_events_v2")
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_it_can_be_stopped_and_run_again(desk: Desk, start: Processes, crowd: Path, stop: signal.Signals) -> None:
     process = start.start(desk, "load", "files", str(crowd))
-    while "<- " not in process.said() and process.poll() is None:
-        time.sleep(0.02)
+    until_it_reads(process)
     process.send(stop)
     assert process.wait(within=30) == 1
     assert "stopped; " in process.said() and "Run the same command again to continue." in process.said()
@@ -809,8 +815,7 @@ def test_a_file_lands_on_a_server_that_is_away_for_a_while(
 ) -> None:
     desk = ServerDesk(tmp_path / "warehouse", server=mortal_clickhouse)
     process = start.start(desk, "load", "files", str(crowd))
-    while "<- " not in process.said() and process.poll() is None:
-        time.sleep(0.02)
+    until_it_reads(process)
     mortal_clickhouse.kill()
     time.sleep(1)
     mortal_clickhouse.start()
