@@ -305,9 +305,10 @@ def _keep_aside(reader: Reader, warehouse: Warehouse, part: Part, run_id: str) -
     """Keep the others in rejected_rows. Raises WarehouseError."""
     chosen = {
         "entity": "{entity:String}",
-        "row_id": "row_id",
+        # Text of a file may be in any encoding; clients show what is not UTF-8 as digits.
+        "row_id": "toValidUTF8(row_id)",
         "reason": "concat({sentences:Array(String)}[wrong], if(example = '', '', concat(': ', "
-        "toJSONString(substringUTF8(example, 1, 100)))))",
+        "toJSONString(substringUTF8(toValidUTF8(example), 1, 100)))))",
         "raw": "raw",
         "_run_id": "{run_id:String}",
     }

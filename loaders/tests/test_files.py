@@ -261,6 +261,15 @@ def test_rows_that_cannot_be_understood_are_kept_aside(desk: Desk, tmp_path: Pat
     assert desk.rows("select count() from polyledger_raw.rejected_rows final") == [(len(damaged),)]
 
 
+def test_a_row_that_is_no_unicode_is_kept_legibly(desk: Desk, tmp_path: Path) -> None:
+    text(tmp_path / "fills.csv", [*FILLS, fill(999) | {"fee": "caf~"}])
+    (tmp_path / "fills.csv").write_bytes((tmp_path / "fills.csv").read_bytes().replace(b"caf~", b"caf\xe9"))
+    call(desk, "load", "files", str(tmp_path / "fills.csv"), code=3)
+    ((reason, row),) = desk.rows("select reason, raw from polyledger_raw.rejected_rows")
+    assert reason == 'fee is not a whole number of up to 64 bits: "caf\ufffd"'
+    assert json.loads(row)["id"] == fill(999)["id"]
+
+
 def test_a_range_is_all_that_is_looked_at(desk: Desk, tmp_path: Path) -> None:
     bad = [fill(900 + n, NEW_YEAR + 3 * DAY) | {"fee": "x"} for n in range(5)]
     text(tmp_path / "fills.csv", [*FILLS, *bad])
