@@ -218,7 +218,7 @@ create table if not exists {{ database }}.load_windows (
     since DateTime('UTC') comment 'First second of the window',
     until DateTime('UTC') comment 'End of the window, exclusive',
     cursor String
-        comment 'Last row landed, as timestamp:id or id, empty before the first; of state the block it is as of, as block:unix time:deployment',
+        comment 'Last row landed, as timestamp:id or id, empty before the first; of state the block it is as of, as block:unix time:deployment; of logs the blocks, as first-last landed-last:hash of the last landed',
     state LowCardinality(String) comment 'open, complete, split (its parts count instead), or not_found (an id unknown to the subgraph)',
     updated_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this was recorded; the newest counts'
 ) engine = ReplacingMergeTree(updated_at)

@@ -5,7 +5,7 @@
         {% set found = run_query("select name from system.tables where database = '" ~ raw_schema() ~ "'") %}
         {% set missing_needs_no_right_to_create =
             modules.re.findall('create table if not exists [^.]+[.](\w+)', declared)
-            | reject('in', found.columns[0].values()) | list %}
+            | reject('in', found.rows | map(attribute=0) | list) | list %}
         {% if missing_needs_no_right_to_create %}
             {% for statement in declared.split(';\n') if statement | trim %}
                 {% do run_query(statement) %}

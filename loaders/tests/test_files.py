@@ -313,7 +313,7 @@ def zeros(content: bytes) -> bytes:
             lambda content: content + b"1,2,3,4,5,6,7,8,9,10,11,12\n",
             "Rows have different amount of values",
         ),
-        ("jsonl", lines, partial(cut, 0.95), "expected closing quote"),
+        ("jsonl", lines, partial(cut, 0.95), "cannot be read: "),
         ("jsonl", lines, lambda content: content + b"[1, 2]\n", "cannot be read: "),
         ("csv", text, lambda content: b"", "is empty"),
         ("csv", text, lambda content: content.split(b"\n")[0] + b"\n", "Cannot read rows from the data"),
