@@ -114,7 +114,10 @@ async def _land(reader: Reader, run: Run, part: Part, found: Found) -> None:
     result, entity, started = run.landing.result, part.mapping.layout.entity, time.monotonic()
     tick = run.progress.counter(entity)
     if found.good:
-        await in_thread(reader, partial(_land_good, reader, run.warehouse, part, run.landing.run_id), tick)
+        # Ids are the widest column; where all of them are right they are not read again.
+        has_right_ids = _no_id(part.mapping) not in found.wrong
+        read = replace(part, mapping=replace(part.mapping, id=None)) if has_right_ids else part
+        await in_thread(reader, partial(_land_good, reader, run.warehouse, read, run.landing.run_id), tick)
         result.rows[entity] += found.good
         journal.note("insert", entity=entity, rows=found.good, seconds=time.monotonic() - started)
     if found.bad:
@@ -231,7 +234,7 @@ def _statement(part: Part, chosen: str, with_raw: bool = False) -> tuple[str, di
     if mapping.id:
         values["id"] = mapping.id
         imported.append("{id:Identifier} as given_id")
-        sentences.append(f"{mapping.id} is not {'_'.join(mapping.theirs[name] for name in layout.key)}")
+        sentences.append(_no_id(mapping))
         conditions.append((layout.wrong_id, str(len(sentences))))
     if with_raw:
         imported.append("formatRowNoNewline('JSONEachRow', *) as raw")
@@ -255,6 +258,10 @@ def _statement(part: Part, chosen: str, with_raw: bool = False) -> tuple[str, di
         """,
         values,
     )
+
+
+def _no_id(mapping: Mapping) -> str:
+    return f"{mapping.id} is not {'_'.join(mapping.theirs[name] for name in mapping.layout.key)}"
 
 
 def _check(reader: Reader, part: Part) -> Found:
@@ -298,9 +305,10 @@ def _keep_aside(reader: Reader, warehouse: Warehouse, part: Part, run_id: str) -
     """Keep the others in rejected_rows. Raises WarehouseError."""
     chosen = {
         "entity": "{entity:String}",
-        "row_id": "row_id",
+        # Text of a file may be in any encoding; clients show what is not UTF-8 as digits.
+        "row_id": "toValidUTF8(row_id)",
         "reason": "concat({sentences:Array(String)}[wrong], if(example = '', '', concat(': ', "
-        "toJSONString(substringUTF8(example, 1, 100)))))",
+        "toJSONString(substringUTF8(toValidUTF8(example), 1, 100)))))",
         "raw": "raw",
         "_run_id": "{run_id:String}",
     }

@@ -33,6 +33,7 @@ SETTINGS = {
     "max_partitions_per_insert_block": 0,
     # Numbers in a CSV stay text until they are checked.
     "input_format_csv_use_best_effort_in_schema_inference": 0,
+    "output_format_json_validate_utf8": 1,
     "use_hive_partitioning": 0,
     "max_http_get_redirects": 5,
 }

@@ -125,7 +125,7 @@ def test_wrong_words(served: Desk, words: list[str], parts: list[str]) -> None:
     ("words", "parts"),
     [
         (["lode"], ["no such command 'lode'", "(see polyledger --help)"]),
-        (["load", "fill"], ["no such command 'fill'. Did you mean 'fills'?", "(see polyledger load --help)"]),
+        (["load", "fill"], ["no such command 'fill'. Did you mean 'fills'", "(see polyledger load --help)"]),
         (
             ["load", "fills", "--sinse", "x"],
             ["no such option: --sinse", "--since", "(see polyledger load fills --help)"],
