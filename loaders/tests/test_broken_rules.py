@@ -56,6 +56,41 @@ EVENTS, SUBGRAPH, COST, DAYS, SUMS = ("events",), ("subgraph",), ("cost",), ("da
 # model at once.
 UNIT_BREAKS = (
     unit(
+        "the fee of V2 is collateral on both sides",
+        f"{INTERMEDIATE}/int_fills.sql",
+        "if(is_buy and protocol = 'v1', net_fee",
+        "if(is_buy, net_fee",
+        "v2_takes_its_fee_in_collateral_from_either_side_and_tells_fills_by_their_logs",
+    ),
+    unit(
+        "what an exchange makes in a match is in nobody's book",
+        f"{INTERMEDIATE}/int_exchange_sets.sql",
+        ", 'collateral_adapter')",
+        ")",
+        "what_exchanges_and_adapters_make_in_a_match_is_told_by_its_fills",
+    ),
+    unit(
+        "days without fills of V2 are missing",
+        f"{INTERMEDIATE}/int_complete_until.sql",
+        "coalesce(first_gap_at, last_fill_at)",
+        "last_fill_at",
+        "days_without_fills_of_v2_are_missing",
+    ),
+    unit(
+        "from the end of V1 on its fills alone are not all",
+        f"{INTERMEDIATE}/int_complete_until.sql",
+        "coalesce(first_without_v2_at, last_fill_at)",
+        "last_fill_at",
+        "without_v2_it_ends_with_v1",
+    ),
+    unit(
+        "a fill of V1 in the shape of V2 counts with V1",
+        f"{AUDIT}/audit_coverage.sql",
+        "where protocol = 'v1'",
+        "where protocol = ''",
+        "a_day_counts_by_protocol_and_source_and_a_gap_is_seen",
+    ),
+    unit(
         "a base unit is a millionth of a dollar",
         f"{STAGING}/stg_goldsky__order_fills.sql",
         "{{ from_base_units('maker_amount_filled') }}",
@@ -1253,6 +1288,13 @@ DATA_BREAKS = (
             ("unique_int_tokens_token_id", "unique_fct_fills_fill_id"),
         ),
         Break(
+            "sources of fills have their names",
+            f"{AUDIT}/audit_coverage.sql",
+            "concat(fills.protocol, if",
+            "concat(upper(fills.protocol), if",
+            ("accepted_values_audit_coverage_source__v1__v2__v1_files__v2_files",),
+        ),
+        Break(
             "sides have two names",
             f"{MARTS}/fct_fills.sql",
             "if(is_buy, 'buy', 'sell')",
@@ -1933,6 +1975,10 @@ def resolution(number: int, numerators: str, **changed: str) -> str:
 ZERO = "''"  # of any length
 BAD_ROWS = {
     "a good fill": (fill(1), ()),
+    "a fill after the end of V1": (
+        fill(16, timestamp="'2026-05-01 00:00:00'"),
+        ("assert_days_after_v1_have_fills_of_v2",),
+    ),
     "a fill with a zero counterparty": (fill(2, taker=ZERO), ()),
     "a fill above 1": (fill(3, maker_amount_filled="200000000"), ("in_range_fct_fills_0__1__price",)),
     "a fill without shares": (
