@@ -27,18 +27,24 @@ from loaders.warehouse import EPOCH, Warehouse, WindowState, condition_of_questi
 
 Progress = Callable[[int], None]
 
-# Tokens of landed fills that no landed registration explains.
-UNKNOWN_TOKENS = """
-    select distinct toString(if(maker_asset_id = 0, taker_asset_id, maker_asset_id)) as id
-    from {raw}.order_filled_events
-    where if(maker_asset_id = 0, taker_asset_id, maker_asset_id) not in (select id from {raw}.market_data)
+# Tokens of landed fills.
+TRADED_TOKENS = """
+    select if(maker_asset_id = 0, taker_asset_id, maker_asset_id) as token from {raw}.order_filled_events
+    union distinct
+    select token_id as token from {raw}.order_filled_events_v2
+"""
+
+# Of these, what no landed registration explains.
+UNKNOWN_TOKENS = f"""
+    select toString(token) as id from ({TRADED_TOKENS})
+    where token not in (select id from {{raw}}.market_data)
 """
 
 # Conditions that landed rows name or that are landed themselves, but for those of `done`.
 OPEN_CONDITIONS = """
     with named as (
         select condition from {raw}.market_data
-        where id in (select if(maker_asset_id = 0, taker_asset_id, maker_asset_id) from {raw}.order_filled_events)
+        where id in ({traded_tokens})
         union distinct
         select condition from {raw}.splits
         union distinct
@@ -247,7 +253,8 @@ async def _load_all(
 def _own(warehouse: Warehouse, entity: Entity, query: str, share: Share, done: str = RESOLVED) -> list[str]:
     raw, vain = warehouse.raw, ASKED_IN_VAIN.format(raw=warehouse.raw)
     condition = condition_of_question("neg_risk_market_id", "question")
-    ids = query.format(raw=raw, condition_of_question=condition, done=done.format(raw=raw))
+    tokens = TRADED_TOKENS.format(raw=raw)
+    ids = query.format(raw=raw, traded_tokens=tokens, condition_of_question=condition, done=done.format(raw=raw))
     values = {"worker": share.worker, "of": share.of, "entity": entity.name}
     return [row[0] for row in warehouse.rows(OWN_SHARE.format(ids=ids, vain=vain), values)]
 

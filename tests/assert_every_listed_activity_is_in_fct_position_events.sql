@@ -13,7 +13,9 @@ with landed as (
 
 listed as (
     select id from landed
-    where condition in (select condition_id from {{ ref('int_markets') }})
+    where
+        condition in (select condition_id from {{ ref('int_markets') }})
+        and id not in (select set_event_id from {{ ref('int_exchange_sets') }})
     union all
     select id from {{ source('goldsky', 'neg_risk_conversions') }}
 )

@@ -2,4 +2,8 @@
 -- the test that its id is unique.)
 select fill_id from {{ ref('fct_fills') }}
 except distinct
-select id from {{ source('goldsky', 'order_filled_events') }}
+(
+    select id from {{ source('goldsky', 'order_filled_events') }}
+    union all
+    select id from {{ source('chain', 'order_filled_events_v2') }}
+)

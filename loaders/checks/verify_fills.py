@@ -8,7 +8,11 @@ FILLS_AT_ONCE = 10_000_000  # compared in memory: half a GB
 
 def check_fills(name: str, evidence: Evidence) -> Check:
     """Both ways: a landed fill is in fct_fills, a fill there was landed, and each once."""
-    (copies,) = evidence.one(f"select count() from {evidence.raw}.order_filled_events")
+    v1_exchanges = f"select unhex(substring(address, 3)) from {evidence.marts}.system_addresses where protocol = 'v1'"
+    (copies,) = evidence.one(
+        f"select (select count() from {evidence.raw}.order_filled_events) "
+        f"+ (select count() from {evidence.raw}.order_filled_events_v2)"
+    )
     parts = 1 + copies // FILLS_AT_ONCE
     totals = [0, 0, 0, 0, 0]
     for part in range(parts):
@@ -22,10 +26,21 @@ def check_fills(name: str, evidence: Evidence) -> Check:
                     from {evidence.raw}.order_filled_events
                     where cityHash64(transaction_hash) % {{parts:UInt32}} = {{part:UInt32}}
                     union all
+                    select sipHash128(transaction_hash, substring(id, 68)), 1 as is_landed, 0 as is_shown
+                    from {evidence.raw}.order_filled_events_v2 final
+                    where
+                        is_deleted = 0
+                        and address not in ({v1_exchanges})
+                        and cityHash64(transaction_hash) % {{parts:UInt32}} = {{part:UInt32}}
+                    union all
                     select
-                        sipHash128(
-                            toFixedString(unhex(substring(fill_id, 3, 64)), 32),
-                            toFixedString(unhex(substring(fill_id, 70, 64)), 32)
+                        if(
+                            protocol = 'v1',
+                            sipHash128(
+                                toFixedString(unhex(substring(fill_id, 3, 64)), 32),
+                                toFixedString(unhex(substring(fill_id, 70, 64)), 32)
+                            ),
+                            sipHash128(toFixedString(unhex(substring(fill_id, 3, 64)), 32), substring(fill_id, 68))
                         ) as id,
                         0 as is_landed,
                         1 as is_shown

@@ -5,6 +5,7 @@ from typing import Any
 from loaders.checks import status
 from loaders.checks.evidence import FAIL, PASS, UNCHECKED, WARN, Check, Evidence, verdict
 from loaders.entities import CONDITIONS, MARKET_DATA, Entity
+from loaders.payouts import TRADED_TOKENS
 
 ACTIVITY_START = "2020-09-01"  # nothing was resolved before the contract existed
 
@@ -234,8 +235,7 @@ def check_conditions(name: str, evidence: Evidence) -> Check:
 def traded_tokens(evidence: Evidence) -> str:
     """The outcome tokens of landed fills, as a subquery."""
     return f"""
-        select distinct if(maker_asset_id = 0, taker_asset_id, maker_asset_id) as token
-        from {evidence.raw}.order_filled_events
+        {TRADED_TOKENS.format(raw=evidence.raw)}
     """
 
 

@@ -1145,7 +1145,7 @@ DATA_BREAKS = (
             "final = 1, do_not",
             "do_not",
             (
-                "unique_together_int_fills_transaction_hash__order_hash",
+                "unique_together_int_fills_transaction_hash__order_hash__log_index",
                 "unique_together_int_entries_wallet__condition_id__outcome_index__moment",
             ),
         ),
@@ -1672,7 +1672,7 @@ LEDGER_BREAKS = (
         f"{INTERMEDIATE}/int_fills.sql",
         "final = 1, do_not",
         "do_not",
-        ("unique_fct_fills_fill_id", "unique_together_int_fills_transaction_hash__order_hash"),
+        ("unique_fct_fills_fill_id", "unique_together_int_fills_transaction_hash__order_hash__log_index"),
     ),
     Break(
         "splits bring shares and cost money",
