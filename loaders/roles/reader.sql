@@ -6,6 +6,7 @@ grant select on polyledger.fct_fills to polyledger_reader;
 
 grant select on polyledger.fct_position_events to polyledger_reader;
 
+grant select on polyledger.fct_holders to polyledger_reader;
 grant select on polyledger.fct_positions to polyledger_reader;
 
 grant select on polyledger.fct_realized_pnl_by_market to polyledger_reader;
