@@ -122,7 +122,7 @@ def test_settled_pnl_of_every_wallet_and_condition_is_the_ledgers(told: Told) ->
         "select concat('0x', lower(hex(wallet))), concat('0x', lower(hex(condition_id))), toString(settled_pnl_usdc) "
         "from polyledger.int_wallet_conditions where is_resolved"
     )
-    assert len(booked) > 300
+    assert len(booked) > 200
     for wallet, condition, pnl in booked:
         account = told.world.ledger[wallet, condition]
         off = abs(Fraction(pnl) * BASE_UNITS - told.world.settled[wallet, condition])
