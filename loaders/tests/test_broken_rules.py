@@ -1560,9 +1560,9 @@ LEDGER_BREAKS = (
     ),
     Break(
         "who sells gives shares up",
-        f"{INTERMEDIATE}/int_fills.sql",
-        "if(is_buy, shares - fee_shares, -shares)",
-        "if(is_buy, shares - fee_shares, shares)",
+        f"{INTERMEDIATE}/int_holding_changes.sql",
+        "if(is_buy, shares, -shares) as gross_shares",
+        "shares as gross_shares",
         ("assert_double_entry_balances",),
     ),
     Break(
@@ -1577,14 +1577,14 @@ LEDGER_BREAKS = (
         f"{INTERMEDIATE}/int_fills.sql",
         "        wallet,\n        nullIf(",
         "        arrayJoin([measured.wallet, measured.counterparty]) as wallet,\n        nullIf(",
-        ("assert_double_entry_balances", "unique_fct_fills_fill_id"),
+        ("unique_fct_fills_fill_id", "unique_together_int_fills_transaction_hash__order_hash"),
     ),
     Break(
         "the taker's row is a fill",
         f"{INTERMEDIATE}/int_fills.sql",
         UNMOVED,
         f"{NO_EXCHANGE} and {UNMOVED}",
-        ("assert_double_entry_balances", "assert_every_landed_fill_is_in_fct_fills"),
+        ("assert_every_landed_fill_is_in_fct_fills", "assert_every_maker_row_has_its_taker_row"),
     ),
     Break(
         "a fill landed twice counts once",
