@@ -533,6 +533,13 @@ UNIT_BREAKS = (
         "shares_are_worth_their_payout_or_else_the_price_of_their_last_trade",
     ),
     unit(
+        "a share is worth the payout of its own outcome",
+        f"{INTERMEDIATE}/int_position_values.sql",
+        "conditions.payout_numerators[positions.outcome_index + 1]",
+        "conditions.payout_numerators[2 - positions.outcome_index]",
+        "shares_are_worth_their_payout_or_else_the_price_of_their_last_trade",
+    ),
+    unit(
         "a token without a price has no value",
         "macros/held_value.sql",
         "        null\n",
@@ -1104,9 +1111,9 @@ DATA_BREAKS = (
         ),
         Break(
             "a share is worth the payout of its own outcome",
-            f"{INTERMEDIATE}/int_position_values.sql",
-            "conditions.payout_numerators[positions.outcome_index + 1]",
-            "conditions.payout_numerators[2 - positions.outcome_index]",
+            f"{INTERMEDIATE}/int_wallet_conditions.sql",
+            "'shares_1', 'is_resolved', 'known.numerator_1'",
+            "'shares_1', 'is_resolved', 'known.numerator_0'",
             ("assert_realized_and_unrealized_pnl_are_settled_pnl",),
         ),
         Break(
@@ -1183,8 +1190,13 @@ DATA_BREAKS = (
         Break(
             "what a conversion brings has cost something once",
             f"{INTERMEDIATE}/int_conversion_costs.sql",
+            "(question_count - no_count) as yes_questions,\n"
+            "        reinterpretAsInt128(delta_shares) as subgraph_shares\n"
+            "    from conversions\n"
             "    where outcome_index = 0 and delta_shares != 0\n",
-            "    where outcome_index = 0 and delta_shares != 0 and arrayJoin([1, 2]) > 0\n",
+            "(arrayJoin([1, 1])) as yes_questions,\n"
+            "        reinterpretAsInt128(delta_shares) as subgraph_shares\n"
+            "    from conversions\n",
             ("unique_together_int_conversion_costs_wallet__condition_id__moment",),
         ),
         Break(
@@ -1399,7 +1411,7 @@ DATA_BREAKS = (
             "what is unknown has one of two reasons",
             f"{INTERMEDIATE}/int_wallets.sql",
             "is null) > 0, 'never traded',",
-            "is null) > 0, 'no price',",
+            "is not null) > 0, 'no price',",
             ("accepted_values_fct_wallet_pnl_unrealized_unknown_because__never_traded__condition_not_loaded",),
         ),
         Break(
@@ -1641,9 +1653,9 @@ LEDGER_BREAKS = (
     ),
     Break(
         "who sells gives shares up",
-        f"{INTERMEDIATE}/int_fills.sql",
-        "if(is_buy, shares - fee_shares, -shares)",
-        "if(is_buy, shares - fee_shares, shares)",
+        f"{INTERMEDIATE}/int_holding_changes.sql",
+        "if(is_buy, shares, -shares) as gross_shares",
+        "shares as gross_shares",
         ("assert_double_entry_balances",),
     ),
     Break(
@@ -1658,14 +1670,14 @@ LEDGER_BREAKS = (
         f"{INTERMEDIATE}/int_fills.sql",
         "        wallet,\n        nullIf(",
         "        arrayJoin([measured.wallet, measured.counterparty]) as wallet,\n        nullIf(",
-        ("assert_double_entry_balances", "unique_fct_fills_fill_id"),
+        ("unique_fct_fills_fill_id", "unique_together_int_fills_transaction_hash__order_hash__log_index"),
     ),
     Break(
         "the taker's row is a fill",
         f"{INTERMEDIATE}/int_fills.sql",
         UNMOVED,
         f"{NO_EXCHANGE} and {UNMOVED}",
-        ("assert_double_entry_balances", "assert_every_landed_fill_is_in_fct_fills"),
+        ("assert_every_landed_fill_is_in_fct_fills", "assert_every_maker_row_has_its_taker_row"),
     ),
     Break(
         "a fill landed twice counts once",
