@@ -418,5 +418,6 @@ FILE_PAYOUTS = Entity(
 V1_START = datetime(2022, 11, 21, tzinfo=UTC)  # first order fill: 2022-11-21 19:49:29 UTC
 ACTIVITY_START = datetime(2020, 9, 1, tzinfo=UTC)  # the conditional tokens contract on Polygon
 V1_END = datetime(2026, 4, 28, 11, tzinfo=UTC)  # the public subgraphs are incomplete from here on
+V1_EXCHANGES = ("0x4bfb41d5b3570defd03c39a9a4d8de6bd8b8982e", "0xc5d563a36ae78145c45a50134d48a1215220f80a")
 
 ENTITIES = tuple(value for value in list(vars().values()) if isinstance(value, Entity) and value.subgraph)

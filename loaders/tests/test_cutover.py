@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from loaders.entities import V1_EXCHANGES
 from loaders.events import V2_EXCHANGES
 from loaders.standin.goldsky import Goldsky
 from loaders.standin.node import FIRST_BLOCK, FIRST_TIME, Log, Node, fill_log
@@ -20,7 +21,6 @@ from loaders.standin.world import World, simulate
 from loaders.tests.conftest import Desk
 from loaders.tests.test_logs import load
 
-V1_EXCHANGES = ("0x4bfb41d5b3570defd03c39a9a4d8de6bd8b8982e", "0xc5d563a36ae78145c45a50134d48a1215220f80a")
 SUCCESSOR = dict(zip(V1_EXCHANGES, V2_EXCHANGES, strict=False))
 BASE_UNITS = 10**6
 

@@ -1,0 +1,107 @@
+"""After any sequence of loads, models that were built after each of them are what a full build makes of the same rows.
+
+A run that fails says its seed and what had been loaded: POLYLEDGER_SEED=N runs that one by itself.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loaders.standin.world import simulate
+from loaders.tests.conftest import Desk
+from loaders.tests.increments import Arrival
+
+STEPS_OF_ALL, STEPS = 900, 2  # of the world; loads after the first one
+SEEDS = [int(os.environ["POLYLEDGER_SEED"])] if "POLYLEDGER_SEED" in os.environ else [1]
+FULL = "polyledger_full"
+SHOWN = 3  # differing rows of each kind
+
+
+def build(desk: Desk, schema: str, *words: str) -> None:
+    """All models and seeds, no tests; each schema with a folder of its own for what dbt remembers."""
+    folder = desk.data.with_name(f"target_{schema}")
+    resources = ("--resource-type", "model", "--resource-type", "seed")
+    desk.dbt("build", *resources, *words, POLYLEDGER_SCHEMA=schema, DBT_TARGET_PATH=str(folder))
+
+
+def nodes(desk: Desk, schema: str) -> list[dict[str, Any]]:
+    manifest = json.loads((desk.data.with_name(f"target_{schema}") / "manifest.json").read_text())
+    return [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+
+
+def differences(desk: Desk, relation: str) -> list[str]:
+    """Rows that one of the two schemas has more often than the other."""
+    counted = "select toString(tuple(*)) as text, count() as times from {}.{} group by text"
+    one, other = counted.format("polyledger", relation), counted.format(FULL, relation)
+    found = []
+    for what, more, less in (("only incrementally", one, other), ("only in full", other, one)):
+        rows = desk.rows(f"select * from ({more} except distinct {less}) order by text limit {SHOWN}")
+        found += [f"{relation}, {what}: {text} ({times} times)" for text, times in rows]
+    return found
+
+
+def parts(desk: Desk) -> dict[str, tuple[Any, ...]]:
+    """Of each table what changes when rows are written to it: which table it is, and its newest blocks."""
+    return {
+        row[0]: row[1:]
+        for row in desk.rows(
+            """
+            select name, toString(any(tables.uuid)), groupArraySorted(1000)((partition_id, newest))
+            from system.tables as tables
+            left join (
+                select table, partition_id, max(max_block_number) as newest from system.parts
+                where database = 'polyledger' and active group by table, partition_id
+            ) as parts on tables.name = parts.table
+            where database = 'polyledger' and engine like '%MergeTree%'
+            group by name
+            """
+        )
+    }
+
+
+def written(desk: Desk, before: dict[str, tuple[Any, ...]]) -> set[str]:
+    """Incremental models whose tables were written to, or made anew, since parts() was read."""
+    incremental = {
+        node["name"] for node in nodes(desk, "polyledger") if node["config"]["materialized"] == "incremental"
+    }
+    now = parts(desk)
+    return {name for name in incremental if now.get(name) != before.get(name)}
+
+
+def check(folder: Path, seed: int, loads: int, happenings: int) -> None:
+    desk = Desk(folder / "warehouse")
+    arrival = Arrival(desk, simulate(seed, steps=STEPS_OF_ALL, leftovers=True), seed)
+    with arrival.warehouse() as warehouse:
+        warehouse.create_tables()
+    arrival.begin()
+    build(desk, "polyledger")
+    told = []
+    for number in range(1, loads + 1):
+        told.append(f"{number}. " + "; ".join(arrival.step(happenings)))
+        build(desk, "polyledger")
+        build(desk, FULL, "--full-refresh")
+        found = [
+            difference
+            for node in nodes(desk, FULL)
+            if node["path"].startswith(("marts/", "audit/"))
+            for difference in differences(desk, node["name"])
+        ]
+        story = "\n".join(told)
+        assert not found, f"seed {seed}, after\n{story}\na full build is another:\n" + "\n".join(found)
+    before = parts(desk)
+    build(desk, "polyledger")
+    assert written(desk, before) == set(), f"seed {seed}: nothing was new, and these were written"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_built_load_by_load_it_is_the_same(tmp_path: Path, seed: int) -> None:
+    check(tmp_path, seed, STEPS, happenings=5)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_built_load_by_load_it_is_the_same_for_long(tmp_path: Path, seed: int) -> None:
+    check(tmp_path, seed, loads=5, happenings=3)
