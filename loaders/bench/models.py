@@ -152,22 +152,27 @@ def full(at: Desk) -> Iterator[Figure]:
 
 
 def disk(at: Desk) -> Figure:
-    """Bytes on disk a fill, of all tables and by layer."""
+    """Bytes on disk a fill, of all tables, by layer and by table."""
     with opened(at.target) as warehouse:
         sizes = warehouse.rows(
             """
             select multiIf(database = {raw:String}, 'raw', startsWith(table, 'int_'), 'intermediate', 'marts') as layer,
-                toUInt64(sum(bytes_on_disk))
+                table, toUInt64(sum(bytes_on_disk)) as size
             from system.parts
             where active and database in ({raw:String}, {models:String})
-            group by layer
-            order by layer desc
+            group by layer, table
+            order by layer desc, size desc
             """,
             {"raw": at.target.raw_schema, "models": at.target.schema},
         )
-    note = ", ".join(f"{layer} {size / at.fills:.1f}" for layer, size in sizes)
-    total = sum(size for _, size in sizes) / at.fills
-    return Figure("disk", "bytes on disk a fill, everything together", total, "B", at_most=200, note=note)
+    total = sum(size for _, _, size in sizes) / at.fills
+    notes = []
+    for layer in dict.fromkeys(layer for layer, _, _ in sizes):
+        tables = {table: size / at.fills for one, table, size in sizes if one == layer}
+        large = ", ".join(f"{table} {size:.1f}" for table, size in tables.items() if size > total / 100)
+        notes.append(f"{layer} {sum(tables.values()):.1f}: {large}")
+    what = "bytes on disk a fill, everything together"
+    return Figure("disk", what, total, "B", at_most=200, note="; ".join(notes))
 
 
 def queries(at: Desk) -> Iterator[Figure]:
@@ -292,6 +297,8 @@ def _news(at: Desk, name: str, what: str, at_most: float | None) -> Iterator[Fig
 
 def _models(name: str, build: Build, fills: int) -> Iterator[Figure]:
     for model in build.models:
+        if model.rows is None:
+            continue  # a view takes next to nothing
         details = {
             "cpu_seconds": model.cpu_seconds,
             "peak_mb": model.peak_mb,

@@ -135,7 +135,12 @@ def remember(run: dict[str, Any], folder: Path | None = None) -> Path | None:
     path.parent.mkdir(exist_ok=True)
     values = {
         section: {
-            figure["name"]: {"value": figure["value"], **figure["details"]} if figure["details"] else figure["value"]
+            figure["name"]: {
+                "value": _rounded(figure["value"]),
+                **{k: _rounded(v) for k, v in figure["details"].items()},
+            }
+            if figure["details"]
+            else _rounded(figure["value"])
             for figure in ones
         }
         for section, ones in run["figures"].items()
@@ -208,6 +213,11 @@ def _change(figure: Figure, known: dict[str, dict[str, Any]]) -> str:
 def _kind(found: dict[str, Any]) -> tuple[Any, ...]:
     """Of a machine, what makes it comparable."""
     return found["cores"], found["cpu"], round(found["memory_gb"])
+
+
+def _rounded(value: float | None) -> float | None:
+    """To five digits, which is more than a measurement has; what is counted stays."""
+    return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 def _history(folder: Path | None) -> Path | None:
