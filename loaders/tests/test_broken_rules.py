@@ -149,8 +149,8 @@ UNIT_BREAKS = (
     unit(
         "a resolution log tells the time of the resolution",
         f"{INTERMEDIATE}/int_resolution_times.sql",
-        "coalesce(reported.reported_at, first_redeemed_at, last_event_at)",
-        "coalesce(first_redeemed_at, reported.reported_at, last_event_at)",
+        "reported.reported_at, first_redemptions.first_redeemed_at, times.last_event_at",
+        "first_redemptions.first_redeemed_at, reported.reported_at, times.last_event_at",
         "a_condition_was_resolved_by_its_first_redemption_or_after_its_last_event",
     ),
     unit(
@@ -232,14 +232,14 @@ UNIT_BREAKS = (
     ),
     unit(
         "a fill is its maker's, not its taker's",
-        f"{INTERMEDIATE}/int_fills.sql",
+        "macros/matched_fills.sql",
         "        wallet,\n        nullIf(",
         "        if(is_taker, measured.wallet, measured.counterparty) as wallet,\n        nullIf(",
         "every_row_of_a_match_is_a_fill_of_its_owner_and_of_nobody_else",
     ),
     unit(
         "a row is one wallet's fill, not both sides'",
-        f"{INTERMEDIATE}/int_fills.sql",
+        "macros/matched_fills.sql",
         "        wallet,\n        nullIf(",
         "        arrayJoin([measured.wallet, measured.counterparty]) as wallet,\n        nullIf(",
         "every_row_of_a_match_is_a_fill_of_its_owner_and_of_nobody_else",
@@ -289,8 +289,8 @@ UNIT_BREAKS = (
     unit(
         "other projects' splits are left out",
         f"{INTERMEDIATE}/int_set_events.sql",
-        "    where condition_id in (select condition_id from markets)\n",
-        "",
+        "        condition_id in (select condition_id from markets)\n        and ",
+        "        ",
         "a_split_landed_twice_counts_once_and_those_of_other_projects_not_at_all",
     ),
     unit(
@@ -899,14 +899,14 @@ UNIT_BREAKS = (
     ),
     unit(
         "sets are minted at one USDC",
-        f"{INTERMEDIATE}/int_fills.sql",
+        "macros/matched_fills.sql",
         "sold_usdc + bought_shares - bought_usdc",
         "sold_usdc + bought_usdc",
         "what_the_makers_did_not_take_came_back",
     ),
     unit(
         "a leftover is proven by all of its makers",
-        f"{INTERMEDIATE}/int_fills.sql",
+        "macros/matched_fills.sql",
         "is_makers_counterparty and is_received_from_makers and excess >= 0",
         "is_makers_counterparty and excess >= 0",
         "a_leftover_that_is_not_proven_is_none",
@@ -1158,9 +1158,9 @@ DATA_BREAKS = (
         ),
         Break(
             "a fill is one that landed",
-            f"{MARTS}/fct_fills.sql",
-            "'_', {{ hex_text('fills.order_hash') }}) as fill_id",
-            "'_', {{ hex_text('fills.wallet') }}) as fill_id",
+            "macros/fill_id.sql",
+            "lower(hex({{ fills }}.order_hash))",
+            "lower(hex({{ fills }}.wallet))",
             ("assert_no_fill_is_invented",),
         ),
         Break(
@@ -1321,10 +1321,10 @@ DATA_BREAKS = (
             ("accepted_values_fct_fills_exchange__ctf__neg_risk",),
         ),
         Break(
-            "there is one protocol so far",
+            "protocols have two names",
             f"{MARTS}/fct_fills.sql",
-            "'v1' as protocol",
-            "'V1' as protocol",
+            "        protocol\n    from fills",
+            "        upper(fills.protocol) as protocol\n    from fills",
             ("accepted_values_fct_fills_protocol__v1__v2",),
         ),
         Break(
@@ -1660,14 +1660,14 @@ LEDGER_BREAKS = (
     ),
     Break(
         "a row is its maker's fill, not its taker's",
-        f"{INTERMEDIATE}/int_fills.sql",
+        "macros/matched_fills.sql",
         "        wallet,\n        nullIf(",
         "        if(is_taker, measured.wallet, measured.counterparty) as wallet,\n        nullIf(",
         ("assert_every_fill_is_its_makers", "assert_nobody_holds_less_than_nothing"),
     ),
     Break(
         "a row is one wallet's fill, not both sides'",
-        f"{INTERMEDIATE}/int_fills.sql",
+        "macros/matched_fills.sql",
         "        wallet,\n        nullIf(",
         "        arrayJoin([measured.wallet, measured.counterparty]) as wallet,\n        nullIf(",
         ("unique_fct_fills_fill_id", "unique_together_int_fills_transaction_hash__order_hash__log_index"),
