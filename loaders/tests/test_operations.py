@@ -184,7 +184,7 @@ def test_a_migration_that_was_cut_off_is_run_again(old: Warehouse) -> None:
     for done in range(0, len(migrations("old")[0]), 5):
         old.command("truncate table old.schema_versions")
         for table in RAW[done:]:
-            if table != "schema_versions":
+            if any(f"alter table old.{table} " in statement for statement in migrations("old")[0]):
                 old.command(f"alter table old.{table} reset setting fsync_after_insert")
         assert old.version() == 0 and structure(old) != wanted
         old.create_tables()
