@@ -1409,9 +1409,10 @@ DATA_BREAKS = (
         ),
         Break(
             "what is unknown has one of two reasons",
-            f"{INTERMEDIATE}/int_wallets.sql",
-            "is null) > 0, 'never traded',",
-            "is not null) > 0, 'no price',",
+            f"{MARTS}/fct_wallet_pnl.sql",
+            "        unrealized_unknown_because,\n",
+            "        if(wallets.volume_usdc > 0, toNullable('no price'), wallets.unrealized_unknown_because)\n"
+            "        as unrealized_unknown_because,\n",
             ("accepted_values_fct_wallet_pnl_unrealized_unknown_because__never_traded__condition_not_loaded",),
         ),
         Break(

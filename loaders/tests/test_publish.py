@@ -142,6 +142,11 @@ def endpoint(world: World) -> Iterator[Goldsky]:
         yield endpoint
 
 
+def built(desk: Desk) -> dict[str, Any]:
+    """Marts that a build makes. The two lists of single events are views, and show whatever is landed."""
+    return {name: rows for name, rows in desk.marts().items() if name not in ("fct_fills", "fct_position_events")}
+
+
 def test_published_refused_taken_back(desk: Desk, endpoint: Goldsky, world: World) -> None:
     desk.base_url = endpoint.base_url
     said = call(desk, "publish", code=2)
@@ -153,27 +158,28 @@ def test_published_refused_taken_back(desk: Desk, endpoint: Goldsky, world: Worl
     desk.polyledger("load", "payouts")
     assert "there is nothing to go back to" in call(desk, "publish", "--undo", code=2).err
     assert "published" in desk.polyledger("publish").stdout
-    first = desk.marts()
-    assert first["leaderboard"] and first["fct_fills"]
+    first = built(desk)
+    assert first["leaderboard"] and first["fct_wallet_pnl"]
 
     desk.load_everything()
     bad = "insert into polyledger_raw.order_filled_events (timestamp, maker, maker_asset_id, taker_asset_id)"
     desk.rows(f"{bad} values (1735689600, unhex(repeat('ab', 20)), 0, 1)")
     refused = desk.polyledger("publish", code=1)
     assert "one of its tests failed; what people read in polyledger is as it was" in refused.stderr
-    assert desk.marts() == first
+    assert built(desk) == first
     assert "there is nothing to go back to" in call(desk, "publish", "--undo", code=2).err
 
     desk.rows("delete from polyledger_raw.order_filled_events where maker = unhex(repeat('ab', 20))")
     desk.polyledger("publish")
-    second = desk.marts()
-    assert second != first and len(second["fct_fills"]) == len(world.entities["OrderFilledEvent"])
+    second = built(desk)
+    assert second != first
+    assert len(desk.marts()["fct_fills"]) == len(world.entities["OrderFilledEvent"])
     call(desk, "publish", "--undo")
-    assert desk.marts() == first
+    assert built(desk) == first
     call(desk, "publish", "--undo")
-    assert desk.marts() == second
+    assert built(desk) == second
     desk.dbt("run")  # goes on from what was exchanged
-    assert desk.marts() == second
+    assert built(desk) == second
 
 
 def test_killed_amid_build_and_exchange(server_desk: ServerDesk, endpoint: Goldsky) -> None:
