@@ -1,5 +1,6 @@
 """What the tests share: the command and dbt as a user runs them, and a plain client's view of the warehouse."""
 
+import multiprocessing
 import os
 import signal
 import socket
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,11 +64,7 @@ class Desk:
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What a plain client without any settings reads."""
-        client = clickhouse_connect.get_client(interface="chdb", path=str(self.data))
-        try:
-            return [tuple(row) for row in client.query(query).result_rows]
-        finally:
-            client.close()
+        return READERS.submit(_read, str(self.data), query).result()
 
     def has_tables(self) -> bool:
         """Whether a load got so far."""
@@ -75,6 +73,19 @@ class Desk:
     def marts(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every mart, in an order of its own."""
         return {mart: sorted(self.rows(f"select * from polyledger.{mart}"), key=repr) for mart in MARTS}
+
+
+def _read(path: str, query: str) -> list[tuple[Any, ...]]:
+    client = clickhouse_connect.get_client(interface="chdb", path=path)
+    try:
+        return [tuple(row) for row in client.query(query).result_rows]
+    finally:
+        client.close()
+
+
+# chDB leaves files of its ended threads open (/proc/self/task/*), some 20 for each time that it is opened: a whole run
+# of the tests would come to the limit of the process. So they read in another one, which does not live long either.
+READERS = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=100)
 
 
 def _run(words: list[str], env: dict[str, str], code: int | None) -> subprocess.CompletedProcess[str]:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,9 +35,9 @@ class Dying(Warehouse):
         super().command(statement, parameters)
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dying]:
-    path = tmp_path_factory.mktemp("engine") / "warehouse"
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Dying]:
+    path = tmp_path / "warehouse"
     warehouse = Dying(Target("embedded", f"chdb:{path}", None, "", "", False, 300, "live", "raw"))
     yield warehouse
     warehouse.close()
