@@ -24,8 +24,11 @@
     address FixedString(20) comment 'Contract that logged it',
 {%- endmacro %}
 {% macro raw_tables(database) %}
-{#- What is acknowledged survives a power cut: rows are on the disk before the window that says so is recorded. -#}
-{% set on_disk = 'settings fsync_after_insert = 1, fsync_part_directory = 1' %}
+{#- What is acknowledged survives a power cut: rows are on the disk before the window that says so is recorded. Ids and
+    hashes in text are half as long with ZSTD as with LZ4. -#}
+{% set on_disk -%}
+settings fsync_after_insert = 1, fsync_part_directory = 1, default_compression_codec = 'ZSTD(1)'
+{%- endset %}
 create database if not exists {{ database }};
 
 create table if not exists {{ database }}.order_filled_events (

@@ -67,12 +67,13 @@ class Sample:
     cpu_seconds: float
 
 
-def dbt_build(target: Target, data: Path, select: tuple[str, ...] = ()) -> Build:
-    """`dbt build` without tests, of all models or of those selected. Raises BenchError."""
+def dbt_build(target: Target, data: Path, select: tuple[str, ...] = (), in_full: bool = False) -> Build:
+    """`dbt build` without tests, of all models or of those selected, of what is new or in full. Raises BenchError."""
     words = [sys.executable, "-m", "dbt.cli.main", "build"]
     # One query at a time reaches the embedded engine anyway; with one thread the time of a model is its own.
     words += ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test", "--threads", "1"]
     words += ["--select", *select] if select else []
+    words += ["--full-refresh"] if in_full else []
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("POLYLEDGER_", "CLICKHOUSE_", "DBT_"))}
     environment = kept | {
         "POLYLEDGER_TARGET": target.name,

@@ -36,9 +36,8 @@ QUERIES = {
         "select * from {marts}.fct_wallet_pnl_daily where wallet = {{wallet:String}} order by day",
     ),
     "holders": (
-        "holders of the market with most positions",
-        "select * from {marts}.fct_positions where condition_id = {{condition:String}} and shares > 0 "
-        "order by shares desc limit 100",
+        "holders of the market that has most of them",
+        "select * from {marts}.fct_holders where condition_id = {{condition:String}} order by shares desc limit 100",
     ),
 }
 
@@ -101,8 +100,8 @@ class Desk:
         with opened(self.target) as warehouse:
             land(warehouse, self.made, number)
 
-    def build(self) -> Build:
-        return dbt_build(self.target, self.data, self.select)
+    def build(self, in_full: bool = False) -> Build:
+        return dbt_build(self.target, self.data, self.select, in_full)
 
     def is_built(self) -> bool:
         with opened(self.target) as warehouse:
@@ -140,7 +139,7 @@ def full(at: Desk) -> Iterator[Figure]:
     yield from at.make()
     if not (at.select and at.is_built()):
         at.reset()
-    at.full = build = at.build()
+    at.full = build = at.build(in_full=True)
     if at.select:
         yield Figure("selected", f"dbt build of {' '.join(at.select)}: time of the models", build.model_seconds, "s")
     else:
@@ -182,7 +181,7 @@ def queries(at: Desk) -> Iterator[Figure]:
         marts = at.target.schema
         wallet = warehouse.rows(f"select wallet from {marts}.fct_wallet_pnl order by fill_count desc limit 1")
         condition = warehouse.rows(
-            f"select condition_id from {marts}.fct_positions group by condition_id order by count() desc limit 1"
+            f"select condition_id from {marts}.fct_holders group by condition_id order by count() desc limit 1"
         )
         values = {"wallet": wallet[0][0], "condition": condition[0][0]}
         for name, (what, text) in QUERIES.items():

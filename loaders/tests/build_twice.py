@@ -1,15 +1,20 @@
 """python -m loaders.tests.build_twice: load a simulated world, dbt build with all tests, and once more: the same marts.
 
-The part of `make test` that shows dbt's own output.
+Before the second build every event is landed again, or nothing would be built. The part of `make test` that shows dbt's
+own output.
 """
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+from loaders.entities import CONVERSIONS, MERGES, ORDER_FILLS, REDEMPTIONS, SPLITS
 from loaders.standin.goldsky import Goldsky
 from loaders.standin.world import simulate
+from loaders.target import read_target
 from loaders.tests.conftest import Desk
+from loaders.warehouse import opened
 
 
 def main() -> int:
@@ -19,6 +24,10 @@ def main() -> int:
         desk.load_everything()
         print(desk.dbt("build").stdout)
         first = desk.marts()
+        with opened(replace(read_target("embedded"), host=f"chdb:{desk.data}")) as warehouse:
+            for entity in (ORDER_FILLS, SPLITS, MERGES, REDEMPTIONS, CONVERSIONS):
+                table = f"{warehouse.raw}.{entity.table}"
+                warehouse.command(f"insert into {table} select * replace (now64(6) as _loaded_at) from {table}")
         print(desk.dbt("build").stdout)
         second = desk.marts()
     changed = [mart for mart in first if first[mart] != second[mart]]

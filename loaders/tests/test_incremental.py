@@ -62,12 +62,11 @@ def parts(desk: Desk) -> dict[str, tuple[Any, ...]]:
 
 
 def written(desk: Desk, before: dict[str, tuple[Any, ...]]) -> set[str]:
-    """Incremental models whose tables were written to, or made anew, since parts() was read."""
-    incremental = {
-        node["name"] for node in nodes(desk, "polyledger") if node["config"]["materialized"] == "incremental"
-    }
+    """Tables of models that were written to, or made anew, since parts() was read."""
+    tables = {node["name"] for node in nodes(desk, "polyledger") if node["config"]["materialized"] == "table"}
     now = parts(desk)
-    return {name for name in incremental if now.get(name) != before.get(name)}
+    assert tables <= set(now)
+    return {name for name in tables if now[name] != before[name]}
 
 
 def check(folder: Path, seed: int, loads: int, happenings: int) -> None:

@@ -1,0 +1,118 @@
+"""A build makes anew the tables whose rows may be others, and no more."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from loaders.standin.goldsky import Goldsky
+from loaders.standin.world import simulate
+from loaders.target import read_target
+from loaders.tests.conftest import PROJECT, Desk
+from loaders.tests.test_incremental import build, parts, written
+from loaders.warehouse import opened
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    desk = Desk(tmp_path_factory.mktemp("kept") / "warehouse")
+    world = simulate(4, steps=300)
+    with Goldsky(world.entities, head=world.until) as endpoint:
+        desk.base_url = endpoint.base_url
+        desk.load_everything()
+    build(desk, "polyledger")
+    yield desk
+
+
+def made(desk: Desk, *words: str, **env: str) -> set[str]:
+    before = parts(desk)
+    build(desk, "polyledger", *words, **env)
+    return written(desk, before)
+
+
+def write(desk: Desk, statement: str) -> None:
+    """Straight into the raw tables, as a load would."""
+    settings = replace(read_target("embedded"), host=f"chdb:{desk.data}", raw_schema="polyledger_raw")
+    with opened(settings) as warehouse:
+        warehouse.command(statement)
+
+
+LATER = "_loaded_at + interval 1 hour as _loaded_at"
+
+
+def test_where_nothing_is_new_nothing_is_made(built: Desk) -> None:
+    assert made(built) == set()
+
+
+def test_a_build_in_full_makes_all(built: Desk) -> None:
+    tables = set(parts(built)) - {"system_addresses", "dome_baseline"}
+    assert made(built, "--full-refresh") == tables
+    assert len(tables) > 25
+
+
+def test_rows_landed_again_end_where_the_copies_are_told_apart(built: Desk) -> None:
+    write(
+        built,
+        f"""
+        insert into polyledger_raw.order_filled_events
+        select * replace ({LATER}) from polyledger_raw.order_filled_events
+        """,
+    )
+    found = made(built)
+    assert {"int_entries", "int_markets", "int_moved_fills"} <= found
+    assert not found & {"int_positions", "int_tokens", "int_wallets", "leaderboard", "audit_double_entry"}
+
+
+def test_a_payout_makes_what_is_valued_and_no_fill(built: Desk) -> None:
+    write(
+        built,
+        f"""
+        insert into polyledger_raw.conditions
+        select * replace ({LATER}, arrayReverse(payout_numerators) as payout_numerators) from polyledger_raw.conditions
+        where payout_numerators[1] != payout_numerators[2] limit 1
+        """,
+    )
+    before = dict(built.rows("select wallet, settled_pnl_usdc from polyledger.fct_wallet_pnl"))
+    found = made(built)
+    assert {"int_conditions", "int_wallets", "fct_wallet_pnl", "leaderboard"} <= found
+    assert not found & {"int_entries", "int_markets", "int_moved_fills"}  # token maps came out the same
+    assert before != dict(built.rows("select wallet, settled_pnl_usdc from polyledger.fct_wallet_pnl"))
+
+
+def test_rows_taken_away_are_seen(built: Desk) -> None:
+    write(
+        built,
+        """
+        alter table polyledger_raw.order_filled_events delete
+        where timestamp = (select max(timestamp) from polyledger_raw.order_filled_events)
+        settings mutations_sync = 2
+        """,
+    )
+    assert {"int_entries", "int_positions", "int_wallets"} <= made(built)
+
+
+def test_another_query_or_seed_is_seen(built: Desk, tmp_path: Path) -> None:
+    """In a copy of the project. A comment in a query changes no row, so nothing that reads the table is made."""
+    project = tmp_path / "project"
+    project.mkdir()
+    for folder in ("models", "macros", "seeds", "tests", "loaders"):
+        shutil.copytree(PROJECT / folder, project / folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    for name in ("profiles.yml", "dbt_project.yml"):
+        shutil.copy(PROJECT / name, project)
+
+    def edit(file: str, old: str, new: str) -> None:
+        text = (project / file).read_text()
+        assert text.count(old) == 1
+        (project / file).write_text(text.replace(old, new))
+
+    words = ("--project-dir", str(project), "--profiles-dir", str(project))
+    edit("models/intermediate/int_tokens.sql", "select * from best", "-- again\nselect * from best")
+    assert made(built, *words) == {"int_tokens"}
+    # A view, which two tables read.
+    edit("models/intermediate/int_units.sql", "coalesce(questions.question, 0)", "coalesce(questions.question, 7)")
+    edit("seeds/system_addresses.csv", "CTF Exchange V1", "CTF Exchange 1")
+    found = made(built, *words)
+    assert {"int_condition_balances", "int_entries"} & found
+    assert not {"int_tokens", "int_moved_fills"} & found

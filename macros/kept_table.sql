@@ -1,0 +1,98 @@
+{#- A table that would come out as it stands is kept: its query, and all that the query reads, are as they were. Any other
+    is built as dbt does, beside the one that stands, and exchanged. `--full-refresh` builds all.
+
+    The comment of a table says what it was built from, and what came out. Where that is what it was before, the tables
+    that read it are kept too. On a cluster, and with `--defer`, all are built. -#}
+{% materialization table, adapter='clickhouse' %}
+    {%- set compares = target.name != 'cluster' and not flags.DEFER -%}
+    {%- set relations = known_relations() if compares else {} -%}
+    {%- set inputs = local_md5(tojson([
+        sql,
+        model.config,
+        model.columns.values() | map(attribute='data_type', default='') | list,
+        states_of(model.depends_on.nodes, relations, {}),
+    ], sort_keys=true)) -%}
+    {% if compares and not should_full_refresh() and relations.get(this.schema ~ '.' ~ this.identifier, {}).inputs == inputs %}
+        {% call statement('main') %}select 'kept'{% endcall %}
+        {{ return({'relations': [this.incorporate(type='table')]}) }}
+    {% endif %}
+    {#- In dbt_project.yml as settings they would reach views too, which have none of them. -#}
+    {%- do model.config.update({'settings': model.config.meta.table_settings or {}}) -%}
+    {%- set built = dbt.materialization_table_clickhouse() -%}
+    {% if compares %}
+        {% set rows = state_of_rows(this) or inputs %}
+        {% do run_query("alter table " ~ this ~ " modify comment 'inputs " ~ inputs ~ ", rows " ~ rows ~ "'") %}
+    {% endif %}
+    {{ return(built) }}
+{% endmaterialization %}
+
+
+{#- What is known of each table and view: {relation: {inputs, state}}. The state of a view is its query. That of a raw
+    table says which rows were ever inserted: merges keep the numbers of blocks. -#}
+{% macro known_relations() %}
+    {% set found = run_query("
+        select
+            concat(tables.database, '.', tables.name) as relation,
+            extract(comment, 'inputs (\\\\w+)') as inputs,
+            multiIf(
+                engine = 'View', create_table_query,
+                tables.database = '" ~ raw_schema() ~ "' and engine like '%MergeTree', concat(toString(uuid), blocks),
+                extract(comment, 'rows (\\\\w+)')
+            ) as state
+        from system.tables as tables
+        left join (
+            select database, table, toString(arraySort(groupArray((partition_id, block, version)))) as blocks
+            from (
+                select
+                    database,
+                    table,
+                    partition_id,
+                    max(max_block_number) as block,
+                    max(data_version) as version
+                from system.parts
+                where database = '" ~ raw_schema() ~ "' and active
+                group by database, table, partition_id
+            )
+            group by database, table
+        ) as parts on tables.database = parts.database and tables.name = parts.table
+        where tables.database in ('" ~ raw_schema() ~ "', '" ~ target.schema ~ "')
+    ") %}
+    {% set relations = {} %}
+    {% for row in found.rows %}
+        {% do relations.update({row[0]: {'inputs': row[1], 'state': row[2]}}) %}
+    {% endfor %}
+    {{ return(relations) }}
+{% endmacro %}
+
+
+{#- States of nodes: of a table what came out, of a view its query and what that reads, of a seed its file. What cannot
+    be told is something else in each run. -#}
+{% macro states_of(unique_ids, relations, known) %}
+    {% set states = [] %}
+    {% for id in unique_ids | sort %}
+        {% if id not in known %}
+            {% set node = graph.sources.get(id) or graph.nodes[id] %}
+            {% set found = relations.get(node.schema ~ '.' ~ (node.identifier or node.alias), {}).state or invocation_id %}
+            {% if node.resource_type == 'seed' %}
+                {% set found = [node.checksum, node.config.column_types] %}
+            {% elif node.resource_type == 'model' and node.config.materialized != 'table' %}
+                {% set found = [found, states_of(node.depends_on.nodes, relations, known)] %}
+            {% endif %}
+            {% do known.update({id: local_md5(tojson(found, sort_keys=true))}) %}
+        {% endif %}
+        {% do states.append([id, known[id]]) %}
+    {% endfor %}
+    {{ return(states) }}
+{% endmacro %}
+
+
+{#- A hash of the rows of a table, whatever their order; none of a large one, where it would cost more than it saves. -#}
+{% macro state_of_rows(relation) %}
+    {% set most = 1000000 %}
+    {% set count = run_query("select count() from " ~ relation).rows[0][0] %}
+    {% if count <= most %}
+        {{ return(run_query("
+            select concat(toString(count()), 'x', toString(sum(reinterpretAsUInt128(sipHash128(tuple(*))))))
+            from " ~ relation).rows[0][0]) }}
+    {% endif %}
+{% endmacro %}
