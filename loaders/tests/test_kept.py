@@ -112,7 +112,7 @@ def test_another_query_or_seed_is_seen(built: Desk, tmp_path: Path) -> None:
     assert made(built, *words) == {"int_tokens"}
     # A view, which two tables read.
     edit("models/intermediate/int_units.sql", "coalesce(questions.question, 0)", "coalesce(questions.question, 7)")
-    edit("seeds/system_addresses.csv", "CTF Exchange V1", "CTF Exchange 1")
+    edit("seeds/system_addresses.csv", ",ctf_exchange,CTF Exchange V1", ",ctf_exchange,CTF Exchange 1")
     found = made(built, *words)
     assert {"int_condition_balances", "int_entries"} & found
     assert not {"int_tokens", "int_moved_fills"} & found
