@@ -21,7 +21,7 @@ entries as (
         if(outcome_index = 255, fill_token_id, toUInt256(0)) as unplaced_token_id,
         gross_shares as shares,
         if(gross_shares < 0, volume_usdc, -volume_usdc) as fill_usdc,
-        if(kind in (2, 3), toDecimal128(0, 6), delta_usdc) as other_usdc,
+        if(kind in (2, 3) or volume_usdc != 0, toDecimal128(0, 6), delta_usdc) as other_usdc,
         fee_shares,
         fee_usdc,
         fee_value_usdc,
@@ -30,7 +30,8 @@ entries as (
         minted_sets,
         merged_sets,
         toLowCardinality(match_problem) as match_problem,
-        toBool(carries_cost) as carries_cost
+        toBool(carries_cost) as carries_cost,
+        subgraph_price
     from changes
 )
 

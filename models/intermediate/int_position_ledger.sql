@@ -89,7 +89,7 @@ ledger as (
         happened_at,
         transaction_hash,
         transform(
-            kind, [1, 2, 3, 4, 5, 6], ['split', 'fill', 'fill', 'merge', 'conversion', 'redemption'], ''
+            kind, [0, 1, 2, 3, 4, 5, 6], ['amm', 'split', 'fill', 'fill', 'merge', 'conversion', 'redemption'], ''
         ) as event_type,
         if(kind in (2, 3), if(kind = 2, 'maker', 'taker'), null) as role,
         kind,

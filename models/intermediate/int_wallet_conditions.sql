@@ -6,6 +6,8 @@ conditions as (select * from {{ ref('int_conditions') }}),
 
 token_prices as (select * from {{ ref('int_token_prices') }}),
 
+pool_shares as (select * from {{ ref('int_pool_shares') }}),
+
 holdings as (
     select
         wallet,
@@ -19,6 +21,7 @@ holdings as (
         toBool(countIf(outcome_index = 255) > 0) as has_unknown_outcome,
         sumIf(shares, outcome_index = 0) as shares_0,
         sumIf(shares, outcome_index = 1) as shares_1,
+        sumIf(shares, outcome_index between 128 and 254) as all_pool_shares,
         sumIf(positions.unmatched_shares, outcome_index = 0) as unmatched_shares_0,
         sumIf(positions.unmatched_shares, outcome_index = 1) as unmatched_shares_1,
         min(positions.first_at) as first_at,
@@ -29,6 +32,19 @@ holdings as (
     from positions
     where event_count > 0
     group by wallet, condition_key
+),
+
+-- What is in a pool for a wallet: shares of both outcomes, and fees.
+pooled as (
+    select
+        wallet,
+        condition_id,
+        sum(pool_shares.pool_shares) as pool_shares,
+        sum(pool_shares.pooled_shares_0) as pooled_shares_0,
+        sum(pool_shares.pooled_shares_1) as pooled_shares_1,
+        sum(pool_shares.pooled_usdc) as pooled_usdc
+    from pool_shares
+    group by wallet, condition_id
 ),
 
 prices as (
@@ -71,23 +87,28 @@ wallet_conditions as (
         has_unknown_outcome,
         shares_0 - unmatched_shares_0 as open_shares_0,
         shares_1 - unmatched_shares_1 as open_shares_1,
+        coalesce(pooled.pooled_shares_0, toDecimal128(0, 6)) as in_pools_0,
+        coalesce(pooled.pooled_shares_1, toDecimal128(0, 6)) as in_pools_1,
+        coalesce(pooled.pooled_usdc, toDecimal128(0, 6)) as in_pools_usdc,
         first_at,
         last_at,
         toBool(coalesce(known.is_resolved, false)) as is_resolved,
         if(
             is_resolved,
-            {{ settle('open_shares_0', 'known.numerator_0', 'known.denominator') }}
-            + {{ settle('open_shares_1', 'known.numerator_1', 'known.denominator') }},
+            {{ settle('(open_shares_0 + in_pools_0)', 'known.numerator_0', 'known.denominator') }}
+            + {{ settle('(open_shares_1 + in_pools_1)', 'known.numerator_1', 'known.denominator') }},
             null
         ) as settlement_usdc,
-        cash_usdc + settlement_usdc as settled_pnl_usdc,
+        cash_usdc + in_pools_usdc + settlement_usdc as settled_pnl_usdc,
         if(is_placed, toNullable(realized_usdc), null) as realized_pnl_usdc,
         if(is_placed, toNullable(total_cost_usdc), null) as cost_usdc,
-        {{ held_value(
-            'shares_0', 'is_resolved', 'known.numerator_0', 'known.denominator', 'known.last_shares_0', 'known.last_usdc_0'
+        -- Without all that ever happened to a pool nobody can tell what a share of it is worth.
+        if(all_pool_shares = coalesce(pooled.pool_shares, toDecimal128(0, 6)), in_pools_usdc, null)
+        + {{ held_value(
+            '(shares_0 + in_pools_0)', 'is_resolved', 'known.numerator_0', 'known.denominator', 'known.last_shares_0', 'known.last_usdc_0'
         ) }}
         + {{ held_value(
-            'shares_1', 'is_resolved', 'known.numerator_1', 'known.denominator', 'known.last_shares_1', 'known.last_usdc_1'
+            '(shares_1 + in_pools_1)', 'is_resolved', 'known.numerator_1', 'known.denominator', 'known.last_shares_1', 'known.last_usdc_1'
         ) }} - cost_usdc as unrealized_pnl_usdc,
         if(is_placed, toNullable(unmatched_shares_0 + unmatched_shares_1), null) as unmatched_shares,
         if(
@@ -95,6 +116,10 @@ wallet_conditions as (
         ) as subgraph_realized_pnl_usdc
     from holdings
     left join known on holdings.condition_key = known.condition_id
+    left join pooled
+        on
+            holdings.wallet = pooled.wallet
+            and holdings.condition_key = pooled.condition_id
 )
 
 select * from wallet_conditions

@@ -6,7 +6,7 @@ with entries as (select * from {{ ref('int_entries') }}),
 ends as (
     select toDate({{ time_of_moment('max(moment)') }}) as last_day
     from entries
-    where kind in (2, 3)
+    where {{ is_trade() }}
     having count() > 0
 ),
 
