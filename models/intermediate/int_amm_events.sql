@@ -67,8 +67,8 @@ events as (
     from removals
 ),
 
--- What the pool makes of it: a buyer's USDC less the fee becomes sets, of which the shares bought leave again; sets that
--- pay for a sale and its fee are given back. Fees stay with the pool.
+-- What the pool makes of it: a buyer's USDC less the fee becomes sets, of which the shares bought leave again; sets
+-- that pay for a sale and its fee are given back. Fees stay with the pool.
 pooled as (
     select
         events.* except (pool, outcome_index),

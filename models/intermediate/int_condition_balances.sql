@@ -34,8 +34,8 @@ known as (
     left join conditions on both_sides.condition_id = conditions.condition_id
 ),
 
--- Fees left the wallets and not the balance; what market makers hold is in no wallet's book. Every set is one share of each outcome for one USDC. A conversion wins
--- and loses nothing if one of its questions was YES, and only one.
+-- Fees left the wallets and not the balance; what market makers hold is in no wallet's book. Every set is one share of
+-- each outcome for one USDC. A conversion wins and loses nothing if one of its questions was YES, and only one.
 balances as (
     select
         condition_id,

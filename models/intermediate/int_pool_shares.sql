@@ -68,12 +68,12 @@ claims as (
         pools.share_index as outcome_index,
         providers.pool as pool,
         providers.pool_shares as pool_shares,
-        {{ settle('pools.shares_0', 'reinterpretAsInt128(providers.pool_shares)', 'reinterpretAsInt128(pools.supply)') }}
-            as pooled_shares_0,
-        {{ settle('pools.shares_1', 'reinterpretAsInt128(providers.pool_shares)', 'reinterpretAsInt128(pools.supply)') }}
-            as pooled_shares_1,
+        reinterpretAsInt128(providers.pool_shares) as part,
+        reinterpretAsInt128(pools.supply) as whole,
+        {{ settle('pools.shares_0', 'part', 'whole') }} as pooled_shares_0,
+        {{ settle('pools.shares_1', 'part', 'whole') }} as pooled_shares_1,
         reinterpret(toInt128(intDiv(
-            toInt256(reinterpretAsInt128(providers.pool_shares)) * totals.all_fees_per_share - providers.missed_fees,
+            toInt256(part) * totals.all_fees_per_share - providers.missed_fees,
             {{ scale }}
         )), 'Decimal(38, 6)') - providers.paid_usdc as pooled_usdc
     from providers
@@ -85,7 +85,7 @@ claims as (
 valued as (
     select
         claims.condition_id as condition_id,
-        claims.* except (condition_id),
+        claims.* except (condition_id, part, whole),
         {{ held_value(
             'pooled_shares_0', 'coalesce(conditions.is_resolved, false)', 'conditions.payout_numerators[1]',
             'conditions.payout_denominator', 'coalesce(prices.last_shares_0, toDecimal128(0, 6))',

@@ -34,15 +34,13 @@ holdings as (
     group by wallet, condition_key
 ),
 
--- What is in a pool for a wallet: shares of both outcomes, and fees.
 pooled as (
     select
         wallet,
         condition_id,
         sum(pool_shares.pool_shares) as pool_shares,
-        sum(pool_shares.pooled_shares_0) as pooled_shares_0,
-        sum(pool_shares.pooled_shares_1) as pooled_shares_1,
-        sum(pool_shares.pooled_usdc) as pooled_usdc
+        sum(pool_shares.value_usdc) as value_usdc,
+        countIf(pool_shares.value_usdc is null) > 0 as is_value_unknown
     from pool_shares
     group by wallet, condition_id
 ),
@@ -87,28 +85,31 @@ wallet_conditions as (
         has_unknown_outcome,
         shares_0 - unmatched_shares_0 as open_shares_0,
         shares_1 - unmatched_shares_1 as open_shares_1,
-        coalesce(pooled.pooled_shares_0, toDecimal128(0, 6)) as in_pools_0,
-        coalesce(pooled.pooled_shares_1, toDecimal128(0, 6)) as in_pools_1,
-        coalesce(pooled.pooled_usdc, toDecimal128(0, 6)) as in_pools_usdc,
         first_at,
         last_at,
         toBool(coalesce(known.is_resolved, false)) as is_resolved,
         if(
             is_resolved,
-            {{ settle('(open_shares_0 + in_pools_0)', 'known.numerator_0', 'known.denominator') }}
-            + {{ settle('(open_shares_1 + in_pools_1)', 'known.numerator_1', 'known.denominator') }},
+            {{ settle('open_shares_0', 'known.numerator_0', 'known.denominator') }}
+            + {{ settle('open_shares_1', 'known.numerator_1', 'known.denominator') }},
             null
         ) as settlement_usdc,
-        cash_usdc + in_pools_usdc + settlement_usdc as settled_pnl_usdc,
+        if(is_resolved, coalesce(pooled.value_usdc, toDecimal128(0, 6)), null) as pooled_usdc,
+        cash_usdc + settlement_usdc + pooled_usdc as settled_pnl_usdc,
         if(is_placed, toNullable(realized_usdc), null) as realized_pnl_usdc,
         if(is_placed, toNullable(total_cost_usdc), null) as cost_usdc,
         -- Without all that ever happened to a pool nobody can tell what a share of it is worth.
-        if(all_pool_shares = coalesce(pooled.pool_shares, toDecimal128(0, 6)), in_pools_usdc, null)
+        if(
+            all_pool_shares = coalesce(pooled.pool_shares, toDecimal128(0, 6))
+            and not coalesce(pooled.is_value_unknown, false),
+            coalesce(pooled.value_usdc, toDecimal128(0, 6)),
+            null
+        )
         + {{ held_value(
-            '(shares_0 + in_pools_0)', 'is_resolved', 'known.numerator_0', 'known.denominator', 'known.last_shares_0', 'known.last_usdc_0'
+            'shares_0', 'is_resolved', 'known.numerator_0', 'known.denominator', 'known.last_shares_0', 'known.last_usdc_0'
         ) }}
         + {{ held_value(
-            '(shares_1 + in_pools_1)', 'is_resolved', 'known.numerator_1', 'known.denominator', 'known.last_shares_1', 'known.last_usdc_1'
+            'shares_1', 'is_resolved', 'known.numerator_1', 'known.denominator', 'known.last_shares_1', 'known.last_usdc_1'
         ) }} - cost_usdc as unrealized_pnl_usdc,
         if(is_placed, toNullable(unmatched_shares_0 + unmatched_shares_1), null) as unmatched_shares,
         if(
