@@ -48,9 +48,10 @@ steps as (
 -- Settled P&L as it would be if the position had ended here: cash so far, and what is left at payout.
 running as (
     select
-        steps.* except (wallet, condition_id),
+        steps.* except (wallet, condition_id, outcome_index),
         steps.wallet as wallet,
         steps.condition_id as condition_id,
+        steps.outcome_index as outcome_index,
         {{ from_base_units('steps.held - steps.unmatched') }} as open_shares,
         {{ from_base_units('sum(steps.delta_usdc) over position_so_far') }} as cash_usdc,
         coalesce(conditions.is_resolved, false) as is_resolved,
