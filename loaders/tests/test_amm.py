@@ -208,6 +208,19 @@ def test_a_wallet_brings_its_trades_and_the_pools_that_they_name(desk: Desk, sma
     assert counts["fpmms"] == len(named)
 
 
+def test_a_warehouse_of_an_earlier_version_gets_its_tables(desk: Desk) -> None:
+    with Goldsky({}) as endpoint:
+        desk.base_url = endpoint.base_url
+        desk.polyledger("load", "activity")
+    client = clickhouse_connect.get_client(interface="chdb", path=str(desk.data))
+    for table in RAW:
+        client.command(f"drop table polyledger_raw.{table}")
+    client.close()
+    desk.polyledger("verify", code=None)
+    desk.dbt("run", "--select", "stg_goldsky__fpmms")
+    assert landed(desk) == {table: [] for table in RAW}
+
+
 def test_sync_goes_on_with_what_was_begun_and_begins_nothing(desk: Desk, small: World) -> None:
     with Goldsky(small.entities, head=small.until) as endpoint:
         desk.base_url = endpoint.base_url
