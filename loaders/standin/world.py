@@ -262,7 +262,9 @@ class Crowd:
         if pool.busy_at == self.second:
             return False
         dice = self.below(100)
-        if pool.market.payouts or (pool.supply and dice < 10):
+        if pool.market.payouts:  # some never take back
+            return dice < 6 and self.take_back(pool)
+        if pool.supply and dice < 10:
             return self.take_back(pool)
         self.begin()
         if not pool.supply or dice < 22:
