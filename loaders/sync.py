@@ -1,21 +1,32 @@
 """Bring everything that was ever loaded up to now: what a scheduler calls every few minutes.
 
-load_windows tells what that is: each filter (all, a wallet, a token) under which fills or activity were loaded, and the
-wallets whose positions were. Events come first, since they name conditions; then payouts; then positions, so that the
-record to reconcile with is never older than the fills.
+load_windows tells what that is: each filter (all, a wallet, a token) under which fills, activity or trades with market
+makers were loaded, and the wallets whose positions were. Events come first, since they name conditions; then payouts;
+then positions, so that the record to reconcile with is never older than the fills.
 """
 
 from datetime import datetime
 from typing import Any
 
 from loaders import payouts, positions, ranges
-from loaders.entities import CONVERSIONS, FEE_REFUNDS, MERGES, ORDER_FILLS, REDEMPTIONS, SPLITS
+from loaders.entities import (
+    CONVERSIONS,
+    FEE_REFUNDS,
+    FPMM_ADDITIONS,
+    FPMM_REMOVALS,
+    FPMM_TRADES,
+    MERGES,
+    ORDER_FILLS,
+    REDEMPTIONS,
+    SPLITS,
+)
 from loaders.execute import Run
 from loaders.ranges import Asked, Range
 from loaders.subgraph import SubgraphError, Subgraphs
 from loaders.warehouse import Warehouse
 
-EVENTS = (ORDER_FILLS, FEE_REFUNDS, SPLITS, MERGES, REDEMPTIONS, CONVERSIONS)
+AMM = (FPMM_TRADES, FPMM_ADDITIONS, FPMM_REMOVALS)
+EVENTS = (ORDER_FILLS, FEE_REFUNDS, SPLITS, MERGES, REDEMPTIONS, CONVERSIONS, *AMM)
 
 
 def is_anything(warehouse: Warehouse) -> bool:
@@ -27,7 +38,7 @@ def is_anything(warehouse: Warehouse) -> bool:
 def remembered(warehouse: Warehouse | None, since: datetime | None) -> list[Asked]:
     """The series that were loaded before, each from where it ends; everything from `since` on where nothing was."""
     if warehouse is None or not is_anything(warehouse):
-        whole = [*ranges.fills([], None), *ranges.activity([])] if since else []
+        whole = [*ranges.fills([], None), *ranges.activity([]), *ranges.amm([])] if since else []
         return [(series, Range(since, None)) for series in whole]
     known = {entity.name: warehouse.windows(entity.name) for entity in EVENTS}
     filters = dict.fromkeys(_filters(scope) for windows in known.values() for scope in windows)
@@ -35,11 +46,14 @@ def remembered(warehouse: Warehouse | None, since: datetime | None) -> list[Aske
     for wallet, token in filters:
         wallets = [wallet] if wallet else []
         # A filter by token says nothing to activity.
-        family = [*ranges.fills(wallets, token), *(ranges.activity(wallets) if token is None else [])]
-        begin = min((w.since for s in family for w in known[s.entity.name].get(s.scope, [])), default=None)
-        for series in family if begin else []:
-            is_known = series.scope in known[series.entity.name]
-            asked.append((series, Range(None if is_known else begin, None)))
+        families = [[*ranges.fills(wallets, token), *(ranges.activity(wallets) if token is None else [])]]
+        # Market makers are older than the order books: their trades go on from where they themselves were begun.
+        families += [ranges.amm(wallets)] if token is None else []
+        for family in families:
+            begin = min((w.since for s in family for w in known[s.entity.name].get(s.scope, [])), default=None)
+            for series in family if begin else []:
+                is_known = series.scope in known[series.entity.name]
+                asked.append((series, Range(None if is_known else begin, None)))
     return asked
 
 
@@ -68,6 +82,9 @@ async def load(run: Run, since: datetime | None) -> None:
         await ranges.neg_risk_events(
             run.subgraphs, run.warehouse, run.landing, not is_all, run.progress.counter("NegRiskEvent")
         )
+        if any(series.entity in AMM for series, _ in asked):
+            tick = run.progress.counter("FixedProductMarketMaker")
+            await ranges.market_makers(run.subgraphs, run.warehouse, run.landing, tick)
         await run.landing.flush()
     await payouts.load_named(
         run.subgraphs, run.warehouse, run.landing, payouts.Share(), run.progress.counter("Condition")

@@ -22,11 +22,15 @@ from loaders.standin.world import simulate
 from loaders.tests.conftest import PROJECT, Desk
 
 WORLD = simulate(3, steps=120)
+# Beside it, conditions that only market makers trade.
+AMM = simulate(8, steps=160, wallets=12, plain=0, neg_risk_events=0, foreign=False, pools=2)
+SERVED = {entity: rows + AMM.entities[entity] for entity, rows in WORLD.entities.items()}
 STAGING = "models/staging/goldsky"
 INTERMEDIATE = "models/intermediate"
 MARTS = "models/marts"
 AUDIT = "models/audit"
 COPIED = ("order_filled_events", "fee_refunds", "conditions", "splits", "merges", "redemptions", "neg_risk_conversions")
+COPIED_AMM = ("fpmms", "fpmm_transactions", "fpmm_funding_additions", "fpmm_funding_removals")
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,80 @@ EVENTS, SUBGRAPH, COST, DAYS, SUMS = ("events",), ("subgraph",), ("cost",), ("da
 
 # Each of these fails a unit test. A unit test has its model's inputs from its own fixture, so one run can break every
 # model at once.
+AMM_BREAKS = (
+    unit(
+        "a fee of a market maker has 18 decimals",
+        f"{STAGING}/stg_goldsky__fpmms.sql",
+        "'Decimal(38, 18)'",
+        "'Decimal(38, 6)'",
+        "a_fee_of_two_percent_is_2_x_10_to_the_16th",
+    ),
+    unit(
+        "buys and sales are told apart",
+        f"{STAGING}/stg_goldsky__fpmm_transactions.sql",
+        "cast(type, 'String') = 'Buy' as is_buy",
+        "true as is_buy",
+        "amounts_of_a_trade_are_in_base_units_and_its_transaction_is_in_its_id",
+    ),
+    unit(
+        "who adds liquidity pays for whole sets",
+        f"{STAGING}/stg_goldsky__fpmm_funding_additions.sql",
+        "arrayMax(added_shares) as usdc",
+        "arraySum(added_shares) as usdc",
+        "who_adds_liquidity_pays_as_much_as_the_most_that_goes_in",
+    ),
+    unit(
+        "pools for other collateral are another project's",
+        f"{INTERMEDIATE}/int_market_makers.sql",
+        "length(condition_ids) = 1 and collateral in (select address from usdc)",
+        "length(condition_ids) = 1",
+        "pools_of_one_condition_for_usdc_are_polymarkets_and_counted_down_from_254",
+    ),
+    unit(
+        "a trade that is landed twice counts once",
+        f"{INTERMEDIATE}/int_amm_events.sql",
+        "    limit 1 by trade_id\n",
+        "",
+        "every_set_of_a_pool_is_a_usdc_and_a_share_of_each_outcome",
+    ),
+    unit(
+        "what comes back with liquidity has the pool's price",
+        f"{INTERMEDIATE}/int_amm_legs.sql",
+        "[intDiv(units_1 * 1000000, both), intDiv(units_0 * 1000000, both)] as prices",
+        "[intDiv(units_0 * 1000000, both), intDiv(units_1 * 1000000, both)] as prices",
+        "liquidity_is_bought_and_sold_and_outcomes_have_the_pools_price",
+    ),
+    unit(
+        "the subgraph takes the cost of outcomes off",
+        f"{INTERMEDIATE}/int_amm_legs.sql",
+        "(cash - cost_0 - cost_1) * 1000000",
+        "(cash + cost_0 + cost_1) * 1000000",
+        "liquidity_is_bought_and_sold_and_outcomes_have_the_pools_price",
+    ),
+    unit(
+        "a load of one wallet is not all of a pool",
+        f"{INTERMEDIATE}/int_pools.sql",
+        "    where scope = ''\n",
+        "",
+        "a_pool_is_whole_when_all_three_kinds_are_loaded_from_its_beginning_to_its_last_event",
+    ),
+    unit(
+        "fees belong to who provides at the moment of the trade",
+        f"{INTERMEDIATE}/int_pool_shares.sql",
+        " * totals.all_fees_per_share - providers.missed_fees",
+        " * totals.all_fees_per_share",
+        "fees_belong_to_who_provided_when_they_were_paid",
+    ),
+    unit(
+        "the price of a trade is per share",
+        f"{MARTS}/fct_amm_trades.sql",
+        "toFloat64(events.usdc) / nullIf(toFloat64(events.shares), 0)",
+        "toFloat64(events.usdc - events.fee_usdc) / nullIf(toFloat64(events.shares), 0)",
+        "the_price_of_a_trade_with_a_market_maker_has_the_fee_inside",
+    ),
+)
 UNIT_BREAKS = (
+    *AMM_BREAKS,
     unit(
         "the fee of V2 is collateral on both sides",
         f"{INTERMEDIATE}/int_fills.sql",
@@ -1646,6 +1723,34 @@ def baseline_off(percent: int, limit: int) -> str:
 # The mistakes that made an earlier ledger wrong. Each has a run of its own: its tests notice it by itself.
 LEDGER_BREAKS = (
     Break(
+        "of a buyer's USDC the market maker keeps the fee and makes sets of the rest",
+        f"{INTERMEDIATE}/int_amm_events.sql",
+        "action = 'buy', usdc - fee_usdc,",
+        "action = 'buy', usdc,",
+        ("assert_double_entry_balances",),
+    ),
+    Break(
+        "shares of a pool are worth what is in it",
+        f"{INTERMEDIATE}/int_wallet_conditions.sql",
+        "cash_usdc + settlement_usdc + pooled_usdc",
+        "cash_usdc + settlement_usdc",
+        ("assert_double_entry_balances", "assert_open_shares_settle_at_their_payout"),
+    ),
+    Break(
+        "liquidity is removed as it was added",
+        f"{INTERMEDIATE}/int_amm_legs.sql",
+        "where part.3 != 0 or part.4 != 0",
+        "where action != 'remove'",
+        ("assert_double_entry_balances", "assert_every_amm_event_is_in_fct_position_events"),
+    ),
+    Break(
+        "a trade with a market maker that is landed twice counts once",
+        f"{INTERMEDIATE}/int_amm_events.sql",
+        "    limit 1 by trade_id\n",
+        "",
+        ("unique_fct_amm_trades_trade_id",),
+    ),
+    Break(
         "P&L is cash plus winning shares",
         f"{INTERMEDIATE}/int_wallet_conditions.sql",
         "cash_usdc + settlement_usdc",
@@ -1857,13 +1962,14 @@ class Bench:
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("bench")
-    with Goldsky(WORLD.entities, head=WORLD.until) as endpoint:
+    with Goldsky(SERVED, head=max(WORLD.until, AMM.until)) as endpoint:
         desk = Desk(folder / "warehouse", endpoint.base_url)
+        desk.polyledger("load", "amm")
         desk.load_everything()
         wallets = sorted({row["user"] for row in WORLD.entities["UserPosition"]})
         desk.polyledger("load", "positions", *(word for wallet in wallets for word in ("--wallet", wallet)))
     made = Bench(desk, folder / "project", folder / "pristine")
-    for table in (f"polyledger_raw.{name}" for name in COPIED):
+    for table in (f"polyledger_raw.{name}" for name in (*COPIED, *COPIED_AMM)):
         # Every row is here twice, landed a second apart, and never merged.
         made.execute(
             [
@@ -2047,6 +2153,12 @@ BAD_ROWS = {
     "a log of a block that has left the chain": (resolution(11, "[0, 1]", log_index="12", is_deleted="1"), ()),
     "a file that contradicts a log": (given_payout(15, "['1', '0']"), ("assert_sources_agree_on_payouts",)),
     "a condition with three outcomes": (condition(13, "[75, 76, 77]", "['1', '0', '0']", 1), ()),
+    "a trade of nobody with a market maker": (
+        "insert into polyledger_raw.fpmm_transactions (id, type, timestamp, market, user, trade_amount, fee_amount, "
+        f"outcome_index, outcome_tokens_amount) values ('0x{'7' * 64}_0x1', 'Buy', '2025-01-01 00:00:00', "
+        f"unhex('{AMM.entities['FixedProductMarketMaker'][0]['id'][2:]}'), '', 40000000, 0, 0, 80000000)",
+        ("is_address_fct_amm_trades_wallet",),
+    ),
     "a fill of a third outcome": (fill(11, taker_asset_id="77"), ("in_range_int_fills_1__outcome_index",)),
 }
 

@@ -131,7 +131,7 @@ def test_no_subgraph_is_at_the_address(at: Desk, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("GOLDSKY_BASE_URL", at.base_url + "/elsewhere")
     checks = examine()
     assert checks["endpoint"].verdict == checks["orderbook head"].verdict == "fail"
-    assert "4 x HTTP 404" in checks["endpoint"].found
+    assert "5 x HTTP 404" in checks["endpoint"].found
     assert checks["orderbook schema"].verdict == checks["limit"].verdict == checks["range"].verdict == "skipped"
 
 
@@ -200,7 +200,7 @@ def test_a_list_that_is_named_otherwise() -> None:
 def test_a_head_that_is_not_in_order(at: Desk, endpoint: Endpoint, changes: dict[str, Any], found: str) -> None:
     endpoint.changes = changes
     checks = examine()
-    heads = [f"{name} head" for name in ("orderbook", "pnl", "activity", "fee-module")]
+    heads = [f"{name} head" for name in ("orderbook", "pnl", "activity", "fee-module", "fpmm")]
     assert_only(checks, "warn", *heads)
     assert all(found in checks[head].found for head in heads)
 
@@ -228,12 +228,12 @@ def test_the_range(at: Desk, endpoint: Endpoint) -> None:
 
 
 def test_refused_requests_are_counted(at: Desk, endpoint: Endpoint) -> None:
-    # Four heads and four schemas come first, then the burst of ten.
-    endpoint.faults.queue.extend(["ok"] * 8 + ["429"] * 3)
+    # Five heads and five schemas come first, then the burst of ten.
+    endpoint.faults.queue.extend(["ok"] * 10 + ["429"] * 3)
     checks = examine()
     assert_only(checks, "warn", "limit")
     assert "10 requests at the configured 10000/s: 3 refused (429)" in checks["limit"].found
-    assert len(endpoint.requests) == 18
+    assert len(endpoint.requests) == 20
 
 
 def test_the_burst_is_smaller_where_the_rate_is_low(at: Desk, endpoint: Endpoint, monkeypatch: Any) -> None:
@@ -246,9 +246,9 @@ def test_trouble_that_passes_is_no_failure(at: Desk, endpoint: Endpoint) -> None
     endpoint.faults.queue.extend(["503", "429", "errors", "429"])
     checks = examine()
     assert_only(checks, "warn", "limit")
-    assert "2 of all 22 requests" in checks["limit"].found
+    assert "2 of all 24 requests" in checks["limit"].found
     endpoint.faults = Faults(0.0)
-    endpoint.faults.queue.extend(["ok"] * 8 + ["503"] * 2)
+    endpoint.faults.queue.extend(["ok"] * 10 + ["503"] * 2)
     assert "2 x HTTP 503" in examine()["limit"].found
 
 

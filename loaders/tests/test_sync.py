@@ -120,7 +120,7 @@ def test_since_loads_everything_from_there_as_the_single_commands_do(desk: Desk,
         before = counts(desk)
         endpoint.requests.clear()
         assert "landed nothing new" in call(desk, "sync", "--since", "2022-11-21").out
-        assert len(endpoint.requests) <= 6
+        assert len(endpoint.requests) <= 7
         assert counts(desk) == before
     runs = desk.rows("select command, asked, argMax(state, updated_at) from polyledger_raw.load_runs group by all")
     assert sorted(runs) == [
@@ -248,10 +248,10 @@ def test_an_endpoint_that_is_dead_fails_soon(desk: Desk, world: World) -> None:
     endpoint = PartlyDead(world.entities, head=world.until)
     with endpoint:
         desk.base_url = endpoint.base_url
-        endpoint.dead = frozenset(SUBGRAPH_OF.values())
+        endpoint.dead = frozenset({*SUBGRAPH_OF.values(), "fpmm-subgraph"})
         said = call(desk, "sync", "--since", "2024-12-01", code=1)
         assert "Safe to run the same command again" in said.err and "was asked 9 times" in said.err
-        assert len(endpoint.requests) == 3 * 9  # one question to each of three subgraphs
+        assert len(endpoint.requests) == 4 * 9  # one question to each of four subgraphs
 
 
 def test_killed_or_stopped_at_any_moment_it_ends_like_an_undisturbed_run(desk: Desk, world: World, calm: Desk) -> None:
