@@ -935,8 +935,8 @@ UNIT_BREAKS = (
     unit(
         "splits are paid in",
         f"{INTERMEDIATE}/int_window_wallets.sql",
-        "    where kind in (1, 2, 3)\n",
-        "    where kind in (2, 3)\n",
+        "    where kind in (0, 1, 2, 3)\n",
+        "    where kind in (0, 2, 3)\n",
         "a_window_has_what_happened_on_its_days_and_nothing_else",
     ),
     unit(
