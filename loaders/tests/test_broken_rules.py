@@ -1381,7 +1381,7 @@ DATA_BREAKS = (
             f"{AUDIT}/audit_coverage.sql",
             "concat(fills.protocol, if",
             "concat(upper(fills.protocol), if",
-            ("accepted_values_audit_coverage_source__v1__v2__v1_files__v2_files",),
+            ("accepted_values_audit_coverage_source__v1__v2__v1_files__v2_files__amm",),
         ),
         Break(
             "sides have two names",

@@ -123,7 +123,7 @@ changes as (
         delta_shares,
         delta_usdc,
         volume_usdc,
-        fee_usdc as fee_value_usdc,
+        amm_legs.fee_usdc as fee_value_usdc,
         greatest(
             if(volume_usdc = 0 and outcome_index < 128, toDecimal128(0, 6), -delta_usdc), toDecimal128(0, 6)
         ) as paid_in_usdc,
