@@ -375,7 +375,10 @@ def run_sync(
     wait: Wait = 0,
     log_file: LogFile = None,
 ) -> None:
-    """Bring all that was ever loaded up to now: fills, activity, AMM, payouts, positions. For schedulers."""
+    """Bring all that was ever loaded up to now: fills, activity, AMM, logs, payouts, positions. For schedulers.
+
+    Logs of the chain where POLYGON_RPC_URL names a node.
+    """
     begin, common = read_moment("--since", since), Common(target, profiles_dir, dry_run, as_json, wait, log_file)
 
     async def is_anything(subgraphs: Subgraphs, warehouse: Warehouse | None) -> bool:
@@ -394,7 +397,7 @@ def run_sync(
     async def plan(subgraphs: Subgraphs, warehouse: Warehouse | None) -> list[dict[str, Any]]:
         return await sync.estimate(subgraphs, warehouse, begin)
 
-    everything = tuple(entity.name for entity in sync.EVENTS)
+    everything = tuple(entity.name for entity in (*sync.EVENTS, *events.EVENTS))
     execute(work, plan, common, Claim((*everything, "Condition named:1/1", "UserPosition")))
 
 

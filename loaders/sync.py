@@ -1,14 +1,15 @@
 """Bring everything that was ever loaded up to now: what a scheduler calls every few minutes.
 
 load_windows tells what that is: each filter (all, a wallet, a token) under which fills, activity or trades with market
-makers were loaded, and the wallets whose positions were. Events come first, since they name conditions; then payouts;
-then positions, so that the record to reconcile with is never older than the fills.
+makers were loaded, the logs of the chain that were, and the wallets whose positions were. Events come first, since they
+name conditions; then payouts; then positions, so that the record to reconcile with is never older than the fills.
 """
 
+import os
 from datetime import datetime
 from typing import Any
 
-from loaders import payouts, positions, ranges
+from loaders import logs, payouts, positions, ranges, rpc
 from loaders.entities import (
     CONVERSIONS,
     FEE_REFUNDS,
@@ -20,9 +21,12 @@ from loaders.entities import (
     REDEMPTIONS,
     SPLITS,
 )
+from loaders.events import EVENTS as LOGGED
+from loaders.events import Event
 from loaders.execute import Run
+from loaders.pace import Pace
 from loaders.ranges import Asked, Range
-from loaders.subgraph import SubgraphError, Subgraphs
+from loaders.subgraph import SubgraphError, Subgraphs, WrongEndpointError
 from loaders.warehouse import Warehouse
 
 AMM = (FPMM_TRADES, FPMM_ADDITIONS, FPMM_REMOVALS)
@@ -31,8 +35,13 @@ EVENTS = (ORDER_FILLS, FEE_REFUNDS, SPLITS, MERGES, REDEMPTIONS, CONVERSIONS, *A
 
 def is_anything(warehouse: Warehouse) -> bool:
     """Whether there is something to go on from."""
-    known = any(warehouse.windows(entity.name) for entity in EVENTS)
+    known = any(warehouse.windows(entity.name) for entity in EVENTS) or bool(_begun(warehouse))
     return known or bool(positions.loaded(warehouse))
+
+
+def _begun(warehouse: Warehouse) -> tuple[Event, ...]:
+    """The events of which logs were loaded. Files of V2 fills are remembered too, and begin nothing."""
+    return tuple(event for event in LOGGED if logs.is_begun(warehouse, event))
 
 
 def remembered(warehouse: Warehouse | None, since: datetime | None) -> list[Asked]:
@@ -57,6 +66,19 @@ def remembered(warehouse: Warehouse | None, since: datetime | None) -> list[Aske
     return asked
 
 
+def node_settings() -> rpc.Settings | None:
+    """The node that POLYGON_RPC_URL names, None where it names none. Raises SettingError."""
+    return rpc.Settings.from_environment() if os.environ.get("POLYGON_RPC_URL", "").strip() else None
+
+
+def remembered_logs(warehouse: Warehouse | None, since: datetime | None) -> logs.Asked | None:
+    """The logs that were loaded before, each from where it ends; all of them from `since` on where nothing was."""
+    if warehouse is None or not is_anything(warehouse):
+        return logs.Asked(LOGGED, since) if since else None
+    begun = _begun(warehouse)
+    return logs.Asked(begun) if begun else None
+
+
 def _filters(scope: str) -> tuple[str | None, str | None]:
     """Wallet and token of a scope as ranges.py writes it; both None for everything."""
     values = dict(part.split(":", 1) for part in scope.split(",") if ":" in part)
@@ -65,11 +87,12 @@ def _filters(scope: str) -> tuple[str | None, str | None]:
 
 
 async def load(run: Run, since: datetime | None) -> None:
-    """Land what is new. A subgraph that does not answer leaves its entities open and lets the others load.
+    """Land what is new. A subgraph, or node, that does not answer leaves its entities open and lets the others load.
 
-    Raises SubgraphError when none answers.
+    Raises SubgraphError when no subgraph answers, SettingError when the node's settings cannot be used.
     """
-    asked, wallets = remembered(run.warehouse, since), positions.loaded(run.warehouse)
+    asked, wallets, node = remembered(run.warehouse, since), positions.loaded(run.warehouse), node_settings()
+    of_chain = remembered_logs(run.warehouse, since)
     if asked:
         try:
             await ranges.load(run.subgraphs, run.warehouse, run.landing, asked, run.progress)
@@ -86,6 +109,8 @@ async def load(run: Run, since: datetime | None) -> None:
             tick = run.progress.counter("FixedProductMarketMaker")
             await ranges.market_makers(run.subgraphs, run.warehouse, run.landing, tick)
         await run.landing.flush()
+    if of_chain:
+        await _load_logs(run, node, of_chain)
     await payouts.load_named(
         run.subgraphs, run.warehouse, run.landing, payouts.Share(), run.progress.counter("Condition")
     )
@@ -98,9 +123,27 @@ async def load(run: Run, since: datetime | None) -> None:
             run.landing.result.open_windows.append(f"UserPosition of {len(wallets):,} wallets is still open: {error}")
 
 
+async def _load_logs(run: Run, settings: rpc.Settings | None, asked: logs.Asked) -> None:
+    names = " and ".join(event.name for event in asked.events)
+    if settings is None:
+        # Whoever begins need not have a node; whoever has loaded logs misses what is new of them.
+        if asked.since is None:
+            run.landing.result.notes.append(f"POLYGON_RPC_URL is not set, so what is new of {names} is not loaded")
+        return
+    try:
+        async with rpc.Node(settings, run.subgraphs.counts, Pace(settings.requests_per_second)) as node:
+            await logs.load(node, run.warehouse, run.landing, asked, run.progress)
+    except (SubgraphError, WrongEndpointError) as error:
+        run.landing.result.open_windows.append(f"{names} is still open: {error}")
+    await run.landing.flush()
+
+
 async def estimate(subgraphs: Subgraphs, warehouse: Warehouse | None, since: datetime | None) -> list[dict[str, Any]]:
     """What it would ask."""
     plan = await ranges.estimate(subgraphs, warehouse, remembered(warehouse, since))
+    if (settings := node_settings()) and (of_chain := remembered_logs(warehouse, since)):
+        async with rpc.Node(settings, subgraphs.counts, Pace(settings.requests_per_second)) as node:
+            plan += await logs.estimate(node, warehouse, of_chain)
     plan += payouts.estimate(warehouse, [], False, payouts.Share(), subgraphs.settings.requests_per_second)
     if warehouse and (wallets := positions.loaded(warehouse)):
         plan += positions.estimate(wallets)

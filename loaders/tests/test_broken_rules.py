@@ -204,7 +204,7 @@ AMM_BREAKS = (
         "what_market_makers_hold_is_in_no_wallets_book_and_balances",
     ),
     unit(
-        "shares of a pool are worth what is in it",
+        "a position of a pool's shares is worth what is in it",
         f"{INTERMEDIATE}/int_position_values.sql",
         "is_pool and (shares != 0 or pool_shares.wallet is not null)",
         "false",
