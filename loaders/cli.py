@@ -147,6 +147,35 @@ def load_activity(
     execute(work, plan, Common(target, profiles_dir, dry_run, as_json, wait, log_file), claim_on(asked))
 
 
+@load.command("amm", epilog="Example: polyledger load amm --since 2020-09-01 --until 2023-01-01")
+def load_amm(
+    since: Since = None,
+    until: Until = None,
+    wallet: Wallets = None,
+    wallets_from: WalletsFrom = None,
+    target: TargetName = None,
+    profiles_dir: ProfilesDir = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    wait: Wait = 0,
+    log_file: LogFile = None,
+) -> None:
+    """Trades with automated market makers, liquidity added and removed. Without --since: from the last moment on."""
+    given = read_range(since, until)
+    asked = [(one, given) for one in ranges.amm(read_wallets(wallet, wallets_from))]
+
+    async def work(run: Run) -> None:
+        await ranges.load(run.subgraphs, run.warehouse, run.landing, asked, run.progress)
+        await run.landing.flush()
+        tick = run.progress.counter("FixedProductMarketMaker")
+        await ranges.market_makers(run.subgraphs, run.warehouse, run.landing, tick)
+
+    async def plan(subgraphs: Subgraphs, warehouse: Warehouse | None) -> list[dict[str, Any]]:
+        return await ranges.estimate(subgraphs, warehouse, asked)
+
+    execute(work, plan, Common(target, profiles_dir, dry_run, as_json, wait, log_file), claim_on(asked))
+
+
 @load.command(
     "payouts",
     epilog="Example: polyledger load payouts; polyledger load payouts --from-file payouts.csv",
@@ -346,7 +375,10 @@ def run_sync(
     wait: Wait = 0,
     log_file: LogFile = None,
 ) -> None:
-    """Bring all that was ever loaded up to now: fills, activity, payouts, and positions. For schedulers."""
+    """Bring all that was ever loaded up to now: fills, activity, AMM, logs, payouts, positions. For schedulers.
+
+    Logs of the chain where POLYGON_RPC_URL names a node.
+    """
     begin, common = read_moment("--since", since), Common(target, profiles_dir, dry_run, as_json, wait, log_file)
 
     async def is_anything(subgraphs: Subgraphs, warehouse: Warehouse | None) -> bool:
@@ -365,7 +397,7 @@ def run_sync(
     async def plan(subgraphs: Subgraphs, warehouse: Warehouse | None) -> list[dict[str, Any]]:
         return await sync.estimate(subgraphs, warehouse, begin)
 
-    everything = tuple(entity.name for entity in sync.EVENTS)
+    everything = tuple(entity.name for entity in (*sync.EVENTS, *events.EVENTS))
     execute(work, plan, common, Claim((*everything, "Condition named:1/1", "UserPosition")))
 
 

@@ -52,7 +52,12 @@ def run(recording: Path | None, target: Target, profiles_dir: Path | None) -> in
         folder = ["--profiles-dir", str(profiles_dir)] if profiles_dir else []
         begin = ["--since", time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since))]
         every = ["--all"] if recording else []
-        for words in (["load", "fills", *begin], ["load", "activity", *begin], ["load", "payouts", *every]):
+        for words in (
+            ["load", "fills", *begin],
+            ["load", "activity", *begin],
+            ["load", "amm", *begin],
+            ["load", "payouts", *every],
+        ):
             console.print(f"$ polyledger {' '.join(words)}", style="bold")
             done = subprocess.run([sys.executable, "-m", "loaders.cli", *words, *folder], env=environment, check=False)
             if done.returncode not in (0, 3):
@@ -78,7 +83,7 @@ def run(recording: Path | None, target: Target, profiles_dir: Path | None) -> in
 def _rows(recording: Path | None) -> tuple[dict[str, list[Row]], int, int]:
     """Rows by entity, and the seconds [since, until) in which they happened."""
     if recording is None:
-        world = simulate()
+        world = simulate(pools=4)
         return world.entities, world.since, world.until
     try:
         entities = read_recording(recording)

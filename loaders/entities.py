@@ -96,6 +96,12 @@ def _event_id(value: Any) -> str:
     return value.lower()
 
 
+def _trade_type(value: Any) -> str:
+    if value not in ("Buy", "Sell"):
+        raise ValueError("is neither Buy nor Sell")
+    return str(value)
+
+
 def _position_id(value: Any) -> str:
     if not isinstance(value, str) or not value.isascii() or not value:
         raise ValueError("is not a plain text")
@@ -126,6 +132,17 @@ def list_of(item: Kind) -> Kind:
     return Kind(f"Array({item.type})", convert, native.arrays(item.write))
 
 
+def _reference_to(value: Kind) -> Kind:
+    """Another entity, served as an object with its id."""
+
+    def convert(served: Any) -> Any:
+        if not isinstance(served, dict) or "id" not in served:
+            raise ValueError("is no object with an id")
+        return value.convert(served["id"])
+
+    return Kind(value.type, convert, value.write)
+
+
 def _or_null(value: Kind) -> Kind:
     def convert(served: Any) -> Any:
         return None if served is None else value.convert(served)
@@ -147,6 +164,8 @@ TEXT = Kind("String", str, native.texts)
 NUMERATOR = Kind("String", _numerator, native.texts)
 DENOMINATOR = Kind("String", lambda value: "" if value in (None, "") else _numerator(value), native.texts)
 TRUTH = Kind("Bool", _truth, bytes)
+TRADE_TYPE = Kind("String", _trade_type, native.texts)
+REFERENCE = _reference_to(ADDRESS)
 
 
 @dataclass(frozen=True)
@@ -156,6 +175,12 @@ class Field:
     name: str
     column: str
     kind: Kind
+    is_reference: bool = False  # to another entity, of which the id is asked for
+
+    @property
+    def asked(self) -> str:
+        """How a query asks for it."""
+        return f"{self.name} {{ id }}" if self.is_reference else self.name
 
 
 @dataclass(frozen=True)
@@ -189,6 +214,11 @@ class Entity:
     def field_names(self) -> list[str]:
         """What is asked for: every field, and the id, by which pages are turned."""
         return list(dict.fromkeys(["id", *(field.name for field in self.fields)]))
+
+    @property
+    def selection(self) -> str:
+        """The same as a query's selection."""
+        return " ".join(dict.fromkeys(["id", *(field.asked for field in self.fields)]))
 
     def is_page_good(self, rows: list[Any]) -> bool:
         """Whether every row is an object with an id that passes the check."""
@@ -238,7 +268,7 @@ class Entity:
 
 
 def fields(*given: tuple[str, Kind]) -> tuple[Field, ...]:
-    return tuple(Field(name, re.sub(r"(?=[A-Z])", "_", name).lower(), kind) for name, kind in given)
+    return tuple(Field(name, re.sub(r"(?=[A-Z])", "_", name).lower(), kind, kind is REFERENCE) for name, kind in given)
 
 
 def _check_fill(row: Row) -> str | None:
@@ -272,6 +302,17 @@ def _check_condition(row: Row) -> str | None:
     if row["payoutNumerators"] and len(row["payoutNumerators"]) != len(row["positionIds"]):
         return "payoutNumerators and positionIds differ in length"
     return None
+
+
+def _check_trade(row: Row) -> str | None:
+    return None if int(row["outcomeIndex"]) < 256 else "outcomeIndex is above 255"
+
+
+def _check_funding(amounts: str) -> Callable[[Row], str | None]:
+    def check(row: Row) -> str | None:
+        return None if len(row[amounts]) > 1 else f"{amounts} has less than two outcomes"
+
+    return check
 
 
 ORDER_FILLS = Entity(
@@ -400,6 +441,74 @@ USER_POSITIONS = Entity(
         ("totalBought", UINT256),
     ),
     wallet_field="user",
+)
+
+FPMMS = Entity(
+    name="FixedProductMarketMaker",
+    subgraph="fpmm",
+    many="fixedProductMarketMakers",
+    table="fpmms",
+    fields=fields(
+        ("id", ADDRESS),
+        ("creator", ADDRESS),
+        ("creationTimestamp", MOMENT),
+        ("collateralToken", REFERENCE),
+        ("conditions", list_of(HASH)),
+        ("fee", UINT256),
+    ),
+)
+FPMM_TRADES = Entity(
+    name="FpmmTransaction",
+    subgraph="fpmm",
+    many="fpmmTransactions",
+    table="fpmm_transactions",
+    fields=fields(
+        ("id", EVENT_ID),
+        ("type", TRADE_TYPE),
+        ("timestamp", MOMENT),
+        ("market", REFERENCE),
+        ("user", ADDRESS),
+        ("tradeAmount", UINT256),
+        ("feeAmount", UINT256),
+        ("outcomeIndex", UINT256),
+        ("outcomeTokensAmount", UINT256),
+    ),
+    wallet_field="user",
+    check=_check_trade,
+)
+FPMM_ADDITIONS = Entity(
+    name="FpmmFundingAddition",
+    subgraph="fpmm",
+    many="fpmmFundingAdditions",
+    table="fpmm_funding_additions",
+    fields=fields(
+        ("id", EVENT_ID),
+        ("timestamp", MOMENT),
+        ("fpmm", REFERENCE),
+        ("funder", ADDRESS),
+        ("amountsAdded", list_of(UINT256)),
+        ("amountsRefunded", list_of(UINT256)),
+        ("sharesMinted", UINT256),
+    ),
+    wallet_field="funder",
+    check=_check_funding("amountsAdded"),
+)
+FPMM_REMOVALS = Entity(
+    name="FpmmFundingRemoval",
+    subgraph="fpmm",
+    many="fpmmFundingRemovals",
+    table="fpmm_funding_removals",
+    fields=fields(
+        ("id", EVENT_ID),
+        ("timestamp", MOMENT),
+        ("fpmm", REFERENCE),
+        ("funder", ADDRESS),
+        ("amountsRemoved", list_of(UINT256)),
+        ("collateralRemoved", UINT256),
+        ("sharesBurnt", UINT256),
+    ),
+    wallet_field="funder",
+    check=_check_funding("amountsRemoved"),
 )
 
 FILE_PAYOUTS = Entity(

@@ -85,6 +85,11 @@ class Width:
         return fitting
 
 
+def is_begun(warehouse: Warehouse, event: Event) -> bool:
+    """Whether logs of the event were ever loaded."""
+    return bool(_spans(warehouse.windows(event.name).get("", [])))
+
+
 async def load(node: Node, warehouse: Warehouse, landing: Landing, asked: Asked, progress: Progress) -> None:
     """Land what is missing of each event. A range that the node does not serve stays open and is reported."""
     head = await node.head()

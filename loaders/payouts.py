@@ -59,6 +59,8 @@ OPEN_CONDITIONS = """
         )
         array join range(questions) as question
         union distinct
+        select arrayJoin(conditions) as condition from {raw}.fpmms
+        union distinct
         select id as condition from {raw}.conditions
     )
     select concat('0x', lower(hex(condition))) as id from named
@@ -101,6 +103,7 @@ UNREGISTERED_TOKENS = """
         select id from {raw}.conditions array join position_ids as token
         where token in (select id from {raw}.market_data)
     )
+    and known.id not in (select arrayJoin(conditions) from {raw}.fpmms)
 """
 
 # Asked for within a day, and unknown to the subgraph: not asked again yet.

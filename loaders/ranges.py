@@ -13,6 +13,10 @@ from loaders.entities import (
     ACTIVITY_START,
     CONVERSIONS,
     FEE_REFUNDS,
+    FPMM_ADDITIONS,
+    FPMM_REMOVALS,
+    FPMM_TRADES,
+    FPMMS,
     MERGES,
     NEG_RISK_EVENTS,
     ORDER_FILLS,
@@ -30,13 +34,25 @@ from loaders.subgraph import (
     Head,
     SubgraphError,
     Subgraphs,
+    id_of,
     position,
     rows_by_id,
     timed_pages,
 )
 from loaders.warehouse import EPOCH, Warehouse, Windows, WindowState
 
-__all__ = ["Asked", "Range", "Series", "activity", "estimate", "fills", "load", "neg_risk_events"]
+__all__ = [
+    "Asked",
+    "Range",
+    "Series",
+    "activity",
+    "amm",
+    "estimate",
+    "fills",
+    "load",
+    "market_makers",
+    "neg_risk_events",
+]
 
 MOST_WALLETS = 100  # in one question
 NOT_FINAL = timedelta(minutes=10)  # blocks may be reorganised for about as long
@@ -77,10 +93,19 @@ def fills(wallets: list[str], token: str | None) -> list[Series]:
 
 def activity(wallets: list[str]) -> list[Series]:
     """Splits, merges, redemptions and conversions, of all or of some wallets."""
+    return _by_wallet(wallets, (SPLITS, MERGES, REDEMPTIONS, CONVERSIONS))
+
+
+def amm(wallets: list[str]) -> list[Series]:
+    """Trades with automated market makers, liquidity added and removed, of all or of some wallets."""
+    return _by_wallet(wallets, (FPMM_TRADES, FPMM_ADDITIONS, FPMM_REMOVALS))
+
+
+def _by_wallet(wallets: list[str], entities: tuple[Entity, ...]) -> list[Series]:
     return [
         Series(entity, f"wallet:{wallet}" if wallet else "", _wallet_filter(str(entity.wallet_field), wallet))
         for wallet in wallets or [None]  # type: ignore[list-item]
-        for entity in (SPLITS, MERGES, REDEMPTIONS, CONVERSIONS)
+        for entity in entities
     ]
 
 
@@ -188,7 +213,8 @@ def _together(jobs: list[Job]) -> Iterator[Job]:
 
 def _missing(windows: Windows, series: Series, head: Head, given: Range) -> list[WindowState]:
     known = list(windows.get(series.scope, []))
-    first = ACTIVITY_START if series.entity.subgraph == "activity" else V1_START
+    # Conditional tokens and market makers are older than the order books.
+    first = ACTIVITY_START if series.entity.subgraph in ("activity", "fpmm") else V1_START
     since = given.since or default_since(known, first)
     until = min(given.until or last_second(head), last_second(head))
     if series.scope:
@@ -242,6 +268,39 @@ async def neg_risk_events(
             tick(len(rows))
     except SubgraphError as error:
         landing.result.open_windows.append(f"{NEG_RISK_EVENTS.name} is still open: {error}")
+
+
+UNKNOWN_MARKET_MAKERS = """
+    select distinct concat('0x', lower(hex(pool))) from (
+        select market as pool from {raw}.fpmm_transactions
+        union distinct
+        select fpmm as pool from {raw}.fpmm_funding_additions
+        union distinct
+        select fpmm as pool from {raw}.fpmm_funding_removals
+    )
+    where pool not in (select id from {raw}.fpmms)
+"""
+
+
+async def market_makers(
+    subgraphs: Subgraphs, warehouse: Warehouse, landing: Landing, tick: Callable[[int], None]
+) -> None:
+    """The market makers that landed trades and liquidity name. What is kept of them never changes."""
+    ids = [row[0] for row in warehouse.rows(UNKNOWN_MARKET_MAKERS.format(raw=warehouse.raw))]
+    try:
+        for start in range(0, len(ids), PAGE_SIZE):
+            some = ids[start : start + PAGE_SIZE]
+            rows = await rows_by_id(subgraphs, FPMMS, some)
+            await landing.add(FPMMS, rows)
+            tick(len(rows))
+            landing.result.not_found[FPMMS.name] += len(set(some).difference(filter(None, map(id_of, rows))))
+    except SubgraphError as error:
+        landing.result.open_windows.append(f"{FPMMS.name} is still open: {error}")
+        return
+    if unknown := landing.result.not_found[FPMMS.name]:
+        landing.result.notes.append(
+            f"{unknown:,} market makers are unknown to the fpmm subgraph: their trades belong to no condition"
+        )
 
 
 async def estimate(subgraphs: Subgraphs, warehouse: Warehouse | None, asked: list[Asked]) -> list[dict[str, Any]]:

@@ -130,8 +130,9 @@ class Logs:
 class Node:
     """One client for a node: one budget of requests, retries, and a check of each answer."""
 
-    def __init__(self, settings: Settings, counts: Counts, pace: Pace) -> None:
+    def __init__(self, settings: Settings, counts: Counts, pace: Pace, tries: int = TRIES) -> None:
         self.settings = settings
+        self._tries = tries
         self.counts = counts
         self.pace = pace
         self._client = httpx.AsyncClient(headers={"user-agent": f"polyledger/{__version__}"}, timeout=settings.timeout)
@@ -206,7 +207,7 @@ class Node:
         Raises NodeError, WrongEndpointError and TooMuchError.
         """
         host, wrong_answers = self.settings.host, 0
-        for attempt in range(TRIES):
+        for attempt in range(self._tries):
             async with self._places:
                 await self.pace.slot()
                 started = time.monotonic()
@@ -235,12 +236,12 @@ class Node:
             wrong_answers += problem.startswith(("HTTP 404", "no JSON-RPC"))
             if not self._answered and wrong_answers >= WRONG_URL_TRIES:
                 raise WrongEndpointError(f"there is no JSON-RPC node at {host}: {problem}; check POLYGON_RPC_URL")
-            if attempt + 1 < TRIES:
+            if attempt + 1 < self._tries:
                 self.counts.retries += 1
                 backoff = min(subgraph.FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1)
                 journal.note("retry", node=host, attempt=attempt + 1, problem=problem, rate=self.pace.rate)
                 await asyncio.sleep(max(pause, backoff))
-        raise NodeError(f"{host} was asked {TRIES} times for {_short(calls)}; last came {problem}")
+        raise NodeError(f"{host} was asked {self._tries} times for {_short(calls)}; last came {problem}")
 
     async def _post(self, calls: list[Call]) -> tuple[list[Any] | None, str, float]:
         """One try: (answers, "", 0), or (None, what came back, seconds that the node asks to wait)."""

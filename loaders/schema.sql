@@ -165,6 +165,70 @@ order by (user, token_id)
 {{ on_disk }}
 comment 'pnl-subgraph UserPosition: the record that Polymarket itself keeps';
 
+create table if not exists {{ database }}.fpmms (
+    id FixedString(20) comment 'Address of the market maker, which is its pool; shares of the pool are a token of it',
+    creator FixedString(20) comment 'Wallet that deployed it',
+    creation_timestamp DateTime('UTC') comment 'Block time of its beginning',
+    collateral_token FixedString(20) comment 'Collateral; other projects may use the same factory with their own',
+    conditions Array(FixedString(32)) comment 'Conditions whose outcomes it trades; Polymarket uses one',
+    fee UInt256 comment 'Part of each trade that the pool keeps. 10^-18',
+    _loaded_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this copy was landed',
+    _run_id LowCardinality(String) comment 'Run that landed this copy'
+) engine = ReplacingMergeTree(_loaded_at)
+order by id
+{{ on_disk }}
+comment 'fpmm-subgraph FixedProductMarketMaker: what never changes of an automated market maker';
+
+create table if not exists {{ database }}.fpmm_transactions (
+    id String comment 'transaction hash, then log index in hex',
+    type LowCardinality(String) comment 'Buy or Sell',
+    timestamp DateTime('UTC') comment 'Block time',
+    market FixedString(20) comment 'Market maker',
+    user FixedString(20) comment 'Wallet',
+    trade_amount UInt256 comment 'Paid by a buyer, the fee included; received by a seller, after the fee. Base units (10^-6)',
+    fee_amount UInt256 comment 'Kept by the pool for its providers. Base units (10^-6)',
+    outcome_index UInt256 comment 'Outcome bought or sold',
+    outcome_tokens_amount UInt256 comment 'Shares bought or sold. Base units (10^-6)',
+    _loaded_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this copy was landed',
+    _run_id LowCardinality(String) comment 'Run that landed this copy'
+) engine = ReplacingMergeTree(_loaded_at)
+partition by toYYYYMM(timestamp)
+order by (timestamp, id)
+{{ on_disk }}
+comment 'fpmm-subgraph FpmmTransaction: a trade with an automated market maker';
+
+create table if not exists {{ database }}.fpmm_funding_additions (
+    id String comment 'transaction hash; of two additions in one transaction the source keeps the last',
+    timestamp DateTime('UTC') comment 'Block time',
+    fpmm FixedString(20) comment 'Market maker',
+    funder FixedString(20) comment 'Wallet that provides',
+    amounts_added Array(UInt256) comment 'Shares that went into the pool, by outcome. Base units (10^-6); the most is what was paid',
+    amounts_refunded Array(UInt256) comment 'Shares that the funder got back, by outcome. Base units (10^-6)',
+    shares_minted UInt256 comment 'Shares of the pool that the funder got. Base units (10^-6)',
+    _loaded_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this copy was landed',
+    _run_id LowCardinality(String) comment 'Run that landed this copy'
+) engine = ReplacingMergeTree(_loaded_at)
+partition by toYYYYMM(timestamp)
+order by (timestamp, id)
+{{ on_disk }}
+comment 'fpmm-subgraph FpmmFundingAddition: liquidity that was added';
+
+create table if not exists {{ database }}.fpmm_funding_removals (
+    id String comment 'transaction hash; of two removals in one transaction the source keeps the last',
+    timestamp DateTime('UTC') comment 'Block time',
+    fpmm FixedString(20) comment 'Market maker',
+    funder FixedString(20) comment 'Wallet that takes back',
+    amounts_removed Array(UInt256) comment 'Shares that the funder got, by outcome. Base units (10^-6)',
+    collateral_removed UInt256 comment 'Fees that the funder got. Base units (10^-6)',
+    shares_burnt UInt256 comment 'Shares of the pool that the funder gave. Base units (10^-6)',
+    _loaded_at DateTime64(6, 'UTC') default now64(6, 'UTC') comment 'When this copy was landed',
+    _run_id LowCardinality(String) comment 'Run that landed this copy'
+) engine = ReplacingMergeTree(_loaded_at)
+partition by toYYYYMM(timestamp)
+order by (timestamp, id)
+{{ on_disk }}
+comment 'fpmm-subgraph FpmmFundingRemoval: liquidity that was removed';
+
 create table if not exists {{ database }}.order_filled_events_v2 (
     {{ place_in_chain() }}
     order_hash FixedString(32) comment 'Order that was filled',

@@ -362,7 +362,7 @@ async def event_page(
     query = (
         f"query($first: Int!, $block: Block_height, $until: BigInt!{declared}) {{ rows: {entity.many}(where: {where}, "
         f"first: $first, block: $block, orderBy: timestamp, orderDirection: {order}) "
-        f"{{ {' '.join(entity.field_names)} }} }}"
+        f"{{ {entity.selection} }} }}"
     )
     found: list[tuple[int, str]] = []
 
@@ -438,7 +438,7 @@ async def pages_by_id(
 
     `pin` is the number of a block: what is served is the state as of that block.
     """
-    fields = " ".join(entity.field_names)
+    fields = entity.selection
     limit, declared = (", id_lt: $below", ", $below: ID!") if below is not None else ("", "")
     limit += "".join(f", {f.field}: ${f.field}" for f in filters)
     declared += "".join(f", ${f.field}: {f.type}" for f in filters)
@@ -478,7 +478,7 @@ def _ids_above(after: str) -> Callable[[list[Row], int], str | None]:
 
 async def rows_by_id(subgraphs: Subgraphs, entity: Entity, ids: list[str]) -> list[Row]:
     """The rows of up to 1000 ids; those that the subgraph does not know are absent."""
-    fields = " ".join(entity.field_names)
+    fields = entity.selection
     # Without `first` a subgraph returns 100 rows and says nothing.
     query = (
         f"query($first: Int!, $block: Block_height, $ids: [ID!]!) {{ rows: {entity.many}("

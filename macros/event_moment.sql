@@ -23,7 +23,8 @@
     toDateTime(toUInt32(bitShiftRight({{ moment }}, 96)), 'UTC')
 {%- endmacro %}
 
-{#- Kind of the event of a moment: 1 split, 2 maker fill, 3 taker fill, 4 merge, 5 conversion, 6 redemption. -#}
+{#- Kind of the event of a moment: 0 of a market maker, 1 split, 2 maker fill, 3 taker fill, 4 merge, 5 conversion,
+    6 redemption. -#}
 {% macro kind_of_moment(moment) -%}
     toUInt8(bitAnd(bitShiftRight({{ moment }}, 45), 7))
 {%- endmacro %}

@@ -1,4 +1,5 @@
--- The last days up to that of the last fill, told anew from the marts: booked P&L, fills and their volume.
+-- The last days up to that of the last fill, told anew from the marts: booked P&L, fills (those of market makers too)
+-- and their volume.
 with leaderboard as (
     select
         *,
@@ -7,14 +8,28 @@ with leaderboard as (
     where window != 'all'
 ),
 
-days as (
+trades as (
     select
         wallet,
         toDate(filled_at) as day,
-        usdc as volume_usdc,
+        usdc as volume_usdc
+    from {{ ref('fct_fills') }}
+    union all
+    select
+        wallet,
+        toDate(traded_at) as day,
+        usdc as volume_usdc
+    from {{ ref('fct_amm_trades') }}
+),
+
+days as (
+    select
+        wallet,
+        day,
+        volume_usdc,
         1 as fill_count,
         toDecimal128(0, 6) as pnl_usdc
-    from {{ ref('fct_fills') }}
+    from trades
     union all
     select
         wallet,
@@ -28,7 +43,7 @@ days as (
 recent as (
     select
         *,
-        (select toDate(max(filled_at)) from {{ ref('fct_fills') }}) - day as days_ago
+        (select max(day) from trades) - day as days_ago
     from days
     where days_ago between 0 and 29
 ),

@@ -1,4 +1,5 @@
--- Settled P&L is all cash plus what the shares still held pay; each outcome may be rounded by a base unit.
+-- Settled P&L is all cash plus what the shares still held, and those of pools, pay; each outcome may be rounded by a
+-- base unit.
 with truth as (
     -- Grouped, since ClickHouse 26.7 confuses the view's condition_id with the one inside it when it moves the join.
     select
@@ -19,7 +20,7 @@ where
     pnl.is_resolved
     and notEmpty(pnl.open_shares)
     and (
-        pnl.settled_pnl_usdc != pnl.cash_usdc + pnl.settlement_usdc
+        pnl.settled_pnl_usdc != pnl.cash_usdc + pnl.settlement_usdc + pnl.pooled_usdc
         or abs(
             toDecimal256(pnl.settlement_usdc, 24)
             - arraySum(

@@ -10,6 +10,7 @@ import pkgutil
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -18,18 +19,22 @@ from typing import Any
 import httpx
 import yaml
 
-from loaders import embedded
+from loaders import embedded, rpc
 from loaders.checks import probe, report
 from loaders.checks.doctor_warehouse import check_warehouse, clock, is_loopback
 from loaders.checks.probe import Answer, Probe
 from loaders.checks.report import Check, duration
 from loaders.entities import V1_END
+from loaders.events import ORDER_FILLS_V2
 from loaders.loading import batch_rows
-from loaders.subgraph import SettingError, Settings
+from loaders.logs import CONFIRMATIONS
+from loaders.pace import Pace
+from loaders.subgraph import Counts, SettingError, Settings, WrongEndpointError
 from loaders.target import Target, TargetError, project_folder, read_target
 from loaders.warehouse import WarehouseError
 
-LAG_SECONDS = 3600.0  # of a subgraph's head
+LAG_SECONDS = 3600.0  # of a subgraph's head, or a node's
+NODE_TRIES = 4  # of a question to a node: whoever asks before a run wants to know soon
 
 
 def examine(
@@ -54,6 +59,7 @@ def examine(
 
     try_out("settings", check_settings)
     try_out("endpoint", check_endpoint, since, until, try_out)
+    try_out("node", check_node)
     try_out("profile", check_profile)
     for target in targets:
         try_out("dbt project", check_project, target, profiles_dir)
@@ -254,6 +260,40 @@ def endpoint_clock(answered: list[Answer]) -> Check:
     if not ahead:
         return Check("clock", "skipped", "the endpoint does not tell the time")
     return clock("clock", statistics.median(ahead), "the endpoint")
+
+
+# Node
+
+
+def check_node() -> Check:
+    """Whether `load logs` can use the node that is set, of Polygon and with logs. No more than its host is shown."""
+    name = "node"
+    if not os.environ.get("POLYGON_RPC_URL", "").strip():
+        return Check(name, "skipped", "POLYGON_RPC_URL is not set: no logs of the chain, so no fills of V2")
+    settings = rpc.Settings.from_environment()
+    settings = replace(settings, timeout=min(settings.timeout, probe.LONGEST_TIMEOUT))
+    try:
+        head, final = asyncio.run(_blocks_of(settings))
+    except (rpc.NodeError, WrongEndpointError) as error:
+        return Check(name, "fail", str(error), "mend that; everything but logs of the chain is loaded without it")
+    old = time.time() - final.time
+    found = f"{settings.host}: a node of Polygon at block {head:,}, with final logs up to {duration(old)} ago"
+    if old > LAG_SECONDS:
+        do = "it is behind, so loads end there; what is newer comes with a later run, or from another node"
+        return Check(name, "warn", found, do)
+    url = httpx.URL(settings.url)
+    if url.scheme == "http" and not is_loopback(url.host):
+        return Check(name, "warn", f"{found}; its address is sent unencrypted", "use https:// in POLYGON_RPC_URL")
+    return Check(name, "ok", found)
+
+
+async def _blocks_of(settings: rpc.Settings) -> tuple[int, rpc.Block]:
+    """Number of the node's newest block, and the newest that a load would land, of which it was asked for logs."""
+    async with rpc.Node(settings, Counts(), Pace(settings.requests_per_second), NODE_TRIES) as node:
+        head = await node.head()
+        final = max(head - CONFIRMATIONS, 1)
+        logs = await node.logs(final, final, ORDER_FILLS_V2.addresses, ORDER_FILLS_V2.topic)
+        return head, logs.last
 
 
 def variable_of(subgraph: str) -> str:

@@ -54,8 +54,9 @@ def gather(warehouse: Warehouse) -> Evidence:
             {"database": warehouse.target.schema},
         )
     }
-    landed = (*ENTITIES, *EVENTS, FILE_PAYOUTS)
-    each = " union all ".join(f"select max(_loaded_at) as at from {warehouse.raw}.{e.table}" for e in landed)
+    there = warehouse.tables()  # those of an earlier version are fewer
+    tables = [entity.table for entity in (*ENTITIES, *EVENTS, FILE_PAYOUTS) if entity.table in there]
+    each = " union all ".join(f"select max(_loaded_at) as at from {warehouse.raw}.{table}" for table in tables)
     (newest,) = warehouse.rows(f"select max(at) from ({each})")[0]
     newest = newest.replace(tzinfo=UTC) if newest and newest.year > 1970 else None
     return Evidence(warehouse, warehouse.raw, warehouse.target.schema, built, newest)

@@ -4,6 +4,8 @@ create role if not exists polyledger_reader;
 
 grant select on polyledger.fct_fills to polyledger_reader;
 
+grant select on polyledger.fct_amm_trades to polyledger_reader;
+
 grant select on polyledger.fct_position_events to polyledger_reader;
 
 grant select on polyledger.fct_holders to polyledger_reader;

@@ -1,8 +1,8 @@
 """loaders/standin/chain.py: the contracts behind the rows, as integer books. Knows nothing of chance.
 
-Conditional tokens, V1 exchange, fee module and neg-risk adapter in base units (10^-6 USDC or shares). Every call
-moves balances between accounts and logs the rows that the subgraphs would serve; the accounts are never read
-from the rows, so the two can be held against each other.
+Conditional tokens, V1 exchange, fee module, neg-risk adapter and automated market makers in base units (10^-6 USDC or
+shares). Every call moves balances between accounts and logs the rows that the subgraphs would serve; the accounts are
+never read from the rows, so the two can be held against each other.
 """
 
 from collections import defaultdict
@@ -35,6 +35,9 @@ ENTITIES = (
     "NegRiskConversion",
     "NegRiskEvent",
     "FeeRefundedEntity",
+    "FpmmTransaction",
+    "FpmmFundingAddition",
+    "FpmmFundingRemoval",
 )
 CURVE_PRIME = 21888242871839275222246405745257275088696311157297823662689037894645226208583
 ONE = 10**18  # the exchange counts prices in 18 decimals
@@ -69,6 +72,11 @@ def position_id(collateral: str, condition: str, outcome: int) -> int:
     return int.from_bytes(keccak256(bytes.fromhex(collateral[2:]) + collection_id(condition, outcome)), "big")
 
 
+def up(dividend: int, divisor: int) -> int:
+    """The quotient, rounded up."""
+    return -(-dividend // divisor)
+
+
 def exchange_fee(rate_bps: int, buys: bool, shares: int, usdc: int) -> int:
     """What the V1 exchange keeps of the side received: shares of a buyer, collateral of a seller."""
     price = usdc * ONE // shares
@@ -85,6 +93,9 @@ class Account:
     fees_cash: int = 0  # net of refunds; already in cash and shares
     fees_shares: list[int] = field(default_factory=lambda: [0, 0])
     conversions: int = 0
+    # Its part of what pools hold, which stands in no book of its own: the pool's, less what was paid out.
+    pooled_cash: Fraction = Fraction(0)
+    pooled_shares: list[Fraction] = field(default_factory=lambda: [Fraction(0), Fraction(0)])
 
 
 @dataclass
@@ -96,6 +107,7 @@ class Market:
     neg_risk: bool
     fee_rate_bps: int = 0
     listed_backwards: bool = False  # the registry announces tokens in either order
+    is_listed: bool = True  # on an exchange; before the order books only market makers traded
     payouts: list[int] = field(default_factory=list)  # empty until resolved
     locked: int = 0  # collateral behind the shares
     oracle: str = ""
@@ -110,6 +122,40 @@ class Event:
     fee_rate_bps: int = 0
     questions: list[Market] = field(default_factory=list)
     unbacked: int = 0  # wrapped collateral that stands for burned NO shares, not for USDC
+
+
+@dataclass
+class Pool:
+    """A market maker of constant product. The contract keeps fees apart from shares, by weight of the providers.
+
+    `fee` is in 10^-18. `weight` is all fees ever, as if every share of the pool had been there from the beginning;
+    `withdrawn` is what of it a provider has had, or came too late for.
+    """
+
+    address: str
+    market: Market
+    fee: int
+    creator: str
+    created_at: int
+    providers: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # shares of the pool
+    withdrawn: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    weight: int = 0
+    busy_at: int = 0  # second of its last event
+
+    @property
+    def supply(self) -> int:
+        return sum(self.providers.values())
+
+    @property
+    def share_token(self) -> int:
+        """As the pnl subgraph names the pool's shares: the address read from its end."""
+        return int.from_bytes(bytes.fromhex(self.address[2:]), "little")
+
+    def due(self, provider: str) -> int:
+        """Fees that the provider may withdraw."""
+        if not self.supply:
+            return 0
+        return self.weight * self.providers[provider] // self.supply - self.withdrawn[provider]
 
 
 @dataclass(frozen=True)
@@ -145,6 +191,7 @@ class Chain:
         self.books: dict[tuple[str, str], Account] = {}
         self.markets: list[Market] = []
         self.events: list[Event] = []
+        self.pools: list[Pool] = []
         self.granted = dict.fromkeys(wallets, cash)
         self.purses = defaultdict(int, self.granted)
         self.second = 0
@@ -349,6 +396,126 @@ class Chain:
         else:
             account.fees_cash += fee
 
+    # --- automated market makers: no other contract, and no row, tells of the sets that they make and give back ---
+
+    def open_pool(self, address: str, market: Market, fee: int, creator: str) -> Pool:
+        self.pools.append(Pool(address, market, fee, creator, self.second))
+        return self.pools[-1]
+
+    def in_pool(self, pool: Pool) -> list[int]:
+        return list(self.shares(pool.address, pool.market))
+
+    def bought(self, pool: Pool, outcome: int, usdc: int) -> int:
+        """Shares that a buyer gets: those that keep the product of both, rounded in favour of the pool."""
+        net = usdc - usdc * pool.fee // ONE
+        held = self.in_pool(pool)
+        other = held[1 - outcome]
+        left = up(up(held[outcome] * ONE * other, other + net), ONE)
+        return held[outcome] + net - left
+
+    def sold(self, pool: Pool, outcome: int, usdc: int) -> int:
+        """Shares that a seller has to give for so much."""
+        gross = usdc * ONE // (ONE - pool.fee)
+        held = self.in_pool(pool)
+        other = held[1 - outcome]
+        left = up(up(held[outcome] * ONE * other, other - gross), ONE)
+        return gross + left - held[outcome]
+
+    def buy_from_pool(self, owner: str, pool: Pool, outcome: int, usdc: int) -> None:
+        shares, fee = self.bought(pool, outcome, usdc), usdc * pool.fee // ONE
+        self.move(owner, pool.address, pool.market, None, usdc)
+        self.mint(pool.address, pool.market, usdc - fee)
+        self.move(pool.address, owner, pool.market, outcome, shares)
+        self.log_pool_trade("Buy", owner, pool, outcome, usdc, fee, shares)
+
+    def sell_to_pool(self, owner: str, pool: Pool, outcome: int, usdc: int) -> None:
+        shares, fee = self.sold(pool, outcome, usdc), usdc * pool.fee // (ONE - pool.fee)
+        self.move(owner, pool.address, pool.market, outcome, shares)
+        self.mint(pool.address, pool.market, -(usdc + fee))
+        self.move(pool.address, owner, pool.market, None, usdc)
+        self.log_pool_trade("Sell", owner, pool, outcome, usdc, fee, shares)
+
+    def log_pool_trade(self, kind: str, owner: str, pool: Pool, outcome: int, usdc: int, fee: int, shares: int) -> None:
+        pool.weight += fee
+        pool.busy_at = self.second
+        self.record.fill(owner, pool.market.tokens[outcome], kind == "Buy", shares, usdc)
+        self.log(
+            "FpmmTransaction",
+            type=kind,
+            market=pool.address,
+            user=owner,
+            tradeAmount=str(usdc),
+            feeAmount=str(fee),
+            outcomeIndex=str(outcome),
+            outcomeTokensAmount=str(shares),
+        )
+
+    def add_funding(self, owner: str, pool: Pool, usdc: int, hint: Sequence[int] = (1, 1)) -> None:
+        """Shares beyond what keeps the pool's price go back. `hint` says what the price is to be in an empty pool."""
+        supply, held = pool.supply, self.in_pool(pool)
+        shape = held if supply else hint
+        added = [usdc * one // max(shape) for one in shape]
+        minted = usdc * supply // max(held) if supply else usdc
+        self.move(owner, pool.address, pool.market, None, usdc)
+        self.mint(pool.address, pool.market, usdc)
+        for outcome in (0, 1):
+            self.move(pool.address, owner, pool.market, outcome, usdc - added[outcome])
+        late = pool.weight * minted // supply if supply else minted
+        pool.weight += late
+        pool.withdrawn[owner] += late
+        pool.providers[owner] += minted
+        pool.busy_at = self.second
+        self.record.add_funding(owner, pool.market.tokens, pool.share_token, added, minted)
+        self.log(
+            "FpmmFundingAddition",
+            id=self.transaction,
+            fpmm=pool.address,
+            funder=owner,
+            amountsAdded=[str(one) for one in added],
+            amountsRefunded=[str(usdc - one) for one in added],
+            sharesMinted=str(minted),
+        )
+
+    def remove_funding(self, owner: str, pool: Pool, burnt: int) -> None:
+        supply, held = pool.supply, self.in_pool(pool)
+        removed = [one * burnt // supply for one in held]
+        fees = self.collect_fees(owner, pool)
+        early = pool.weight * burnt // supply
+        pool.withdrawn[owner] -= early
+        pool.weight -= early
+        pool.providers[owner] -= burnt
+        for outcome in (0, 1):
+            self.move(pool.address, owner, pool.market, outcome, removed[outcome])
+        self.record.remove_funding(owner, pool.market.tokens, pool.share_token, removed, fees, burnt)
+        self.log(
+            "FpmmFundingRemoval",
+            id=self.transaction,
+            fpmm=pool.address,
+            funder=owner,
+            amountsRemoved=[str(one) for one in removed],
+            collateralRemoved=str(fees),
+            sharesBurnt=str(burnt),
+        )
+
+    def collect_fees(self, owner: str, pool: Pool) -> int:
+        """Pay a provider what is due. By itself it leaves no row."""
+        due = pool.due(owner)
+        pool.withdrawn[owner] += due
+        pool.busy_at = self.second
+        self.move(pool.address, owner, pool.market, None, due)
+        return due
+
+    def divide_pools(self) -> None:
+        """Write what pools hold into the accounts of those who may take it out."""
+        for pool in self.pools:
+            supply, held = pool.supply, self.in_pool(pool)
+            for provider, shares in pool.providers.items():
+                if shares:
+                    account = self.account(provider, pool.market)
+                    account.pooled_cash += pool.due(provider)
+                    for outcome in (0, 1):
+                        account.pooled_shares[outcome] += Fraction(held[outcome] * shares, supply)
+
     # --- what is served, and the proof that nothing appeared or vanished ---
 
     def entities(self) -> dict[str, list[Row]]:
@@ -356,11 +523,13 @@ class Chain:
         state: dict[str, list[Row]] = {"MarketData": [], "Condition": [], "NegRiskEvent": []}
         state["UserPosition"] = self.record.rows()
         for market in self.markets:
-            for token in reversed(market.tokens) if market.listed_backwards else market.tokens:
+            tokens = market.tokens if market.is_listed else []
+            for token in reversed(tokens) if market.listed_backwards else tokens:
                 state["MarketData"].append({"id": str(token), "condition": market.condition, "outcomeIndex": None})
             state["Condition"].append(condition_row(market))
         for event in self.events:
             state["NegRiskEvent"].append({"id": event.market_id, "questionCount": len(event.questions)})
+        state["FixedProductMarketMaker"] = [pool_row(pool) for pool in self.pools]
         return {**self.rows, **state}
 
     def prove(self) -> None:
@@ -390,4 +559,15 @@ def condition_row(market: Market) -> Row:
         "positionIds": [str(token) for token in market.tokens],
         "payoutNumerators": [str(payout) for payout in market.payouts],
         "payoutDenominator": str(sum(market.payouts)),
+    }
+
+
+def pool_row(pool: Pool) -> Row:
+    return {
+        "id": pool.address,
+        "creator": pool.creator,
+        "creationTimestamp": str(pool.created_at),
+        "collateralToken": USDC_E,
+        "conditions": [pool.market.condition],
+        "fee": str(pool.fee),
     }

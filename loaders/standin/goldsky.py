@@ -103,7 +103,12 @@ class Selection:
         names = {alias: node.name.value for alias, node in self.fields(selected)}
         constants = {alias: type_name for alias, name in names.items() if name == "__typename"}
         columns = [(alias, name) for alias, name in names.items() if alias not in constants]
-        return [{alias: row.get(name) for alias, name in columns} | constants for row in rows]
+        found = [{alias: row.get(name) for alias, name in columns} | constants for row in rows]
+        for alias, node in self.fields(selected):
+            if node.selection_set:  # a row has the id of what it refers to
+                for row in found:
+                    row[alias] = referred(row[alias]) if row[alias] is not None else None
+        return found
 
     def tree(self, selected: SelectionSetNode | None, value: Any) -> Any:
         """Return the chosen fields of nested dicts."""
@@ -395,6 +400,11 @@ class Goldsky(Server):
             "parentHash": block_hash(number - 1),
             "timestamp": newest - SECONDS_PER_BLOCK * (self.head_number - number),
         }
+
+
+def referred(row_id: Any) -> dict[str, Any]:
+    """What a reference to another entity is answered with; of its fields only the id is known here."""
+    return {"id": row_id}
 
 
 def digest(words: str) -> str:

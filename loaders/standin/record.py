@@ -18,6 +18,10 @@ def truncated(dividend: int, divisor: int) -> int:
     return quotient if (dividend < 0) == (divisor < 0) else -quotient
 
 
+def pool_price(amounts: Sequence[int], outcome: int) -> int:
+    return truncated(amounts[1 - outcome] * SCALE, sum(amounts))
+
+
 @dataclass
 class Position:
     amount: int = 0
@@ -83,6 +87,33 @@ class Record:
         for index, (yes_token, _) in enumerate(questions):
             if not index_set >> index & 1:
                 self.buy(user, yes_token, yes_price, amount)
+
+    def add_funding(
+        self, user: str, tokens: Sequence[int], share_token: int, added: Sequence[int], minted: int
+    ) -> None:
+        """What comes back is bought at the pool's price, and the shares of the pool at what is left of the cost."""
+        if not sum(added):
+            return
+        scarce = 1 if added[0] > added[1] else 0
+        price, surplus = pool_price(added, scarce), added[1 - scarce] - added[scarce]
+        self.buy(user, tokens[scarce], price, surplus)
+        if minted:
+            cost = max(added) - truncated(surplus * price, SCALE)
+            self.buy(user, share_token, truncated(cost * SCALE, minted), minted)
+
+    def remove_funding(
+        self, user: str, tokens: Sequence[int], share_token: int, removed: Sequence[int], fees: int, burnt: int
+    ) -> None:
+        """Takes the cost of the tokens off the price of the shares, where one would expect it to be added."""
+        if not sum(removed):
+            return
+        cost = 0
+        for outcome, token in enumerate(tokens):
+            price = pool_price(removed, outcome)
+            self.buy(user, token, price, removed[outcome])
+            cost += truncated(price * removed[outcome], SCALE)
+        if burnt:
+            self.sell(user, share_token, truncated((fees - cost) * SCALE, burnt), burnt)
 
     def rows(self) -> list[dict[str, Any]]:
         """As the subgraph serves them."""

@@ -98,6 +98,53 @@ SUBGRAPHS = {
           negRisk: Boolean!
         }
     """,
+    "fpmm-subgraph": """
+        enum TradeType { Buy, Sell }
+        type Condition { id: ID! }
+        type Collateral { id: ID!, name: String!, symbol: String!, decimals: Int! }
+        type FixedProductMarketMaker {
+          id: ID!
+          creator: Bytes!
+          creationTimestamp: BigInt!
+          creationTransactionHash: Bytes!
+          collateralToken: Collateral!
+          conditionalTokenAddress: String!
+          conditions: [String!]!
+          fee: BigInt!
+          outcomeTokenAmounts: [BigInt!]!
+          outcomeSlotCount: Int
+          totalSupply: BigInt!
+        }
+        type FpmmFundingAddition {
+          id: ID!
+          timestamp: BigInt!
+          fpmm: FixedProductMarketMaker!
+          funder: String!
+          amountsAdded: [BigInt!]!
+          amountsRefunded: [BigInt!]!
+          sharesMinted: BigInt!
+        }
+        type FpmmFundingRemoval {
+          id: ID!
+          timestamp: BigInt!
+          fpmm: FixedProductMarketMaker!
+          funder: String!
+          amountsRemoved: [BigInt!]!
+          collateralRemoved: BigInt!
+          sharesBurnt: BigInt!
+        }
+        type FpmmTransaction {
+          id: ID!
+          type: TradeType!
+          timestamp: BigInt!
+          market: FixedProductMarketMaker!
+          user: String!
+          tradeAmount: BigInt!
+          feeAmount: BigInt!
+          outcomeIndex: BigInt!
+          outcomeTokensAmount: BigInt!
+        }
+    """,
 }
 
 # What graph-node adds to every subgraph.
@@ -150,7 +197,8 @@ def entities_of(subgraph: str) -> list[Entity]:
     """Return the entities of a subgraph; KeyError if there is no such subgraph."""
     found = []
     for node in parse(SUBGRAPHS[subgraph]).definitions:
-        assert isinstance(node, ObjectTypeDefinitionNode)
+        if not isinstance(node, ObjectTypeDefinitionNode):
+            continue  # an enum
         kinds = {field.name.value: print_ast(field.type).replace("!", "") for field in node.fields or ()}
         filters = {
             f"{field}_{operator}" if operator else field: (field, operator)
@@ -191,7 +239,7 @@ def input_types(entity: Entity) -> str:
     """Return the entity's orderBy and filter types, in SDL."""
     filters = []
     for name, (field, operator) in entity.filters.items():
-        kind = entity.kinds[field]
+        kind = filter_kind(entity.kinds[field])
         filters.append(f"{name}: {f'[{kind}!]' if operator in AMONG else kind.replace(']', '!]')}")
     return f"""
         enum {entity.name}_orderBy {{ {" ".join(entity.kinds)} }}
@@ -204,7 +252,13 @@ def input_types(entity: Entity) -> str:
 
 
 def operators_of(kind: str) -> tuple[str, ...]:
-    return (*EQUAL, "contains") if kind.startswith("[") else OPERATORS[kind]
+    # What is no scalar is an enum, or a reference to another entity, which is filtered by its id.
+    return (*EQUAL, "contains") if kind.startswith("[") else OPERATORS.get(kind, (*EQUAL, *AMONG))
+
+
+def filter_kind(kind: str) -> str:
+    """The type that a filter on such a field takes."""
+    return kind if kind in OPERATORS or kind.startswith("[") or kind == "TradeType" else "String"
 
 
 def single_name(entity: Entity) -> str:

@@ -26,6 +26,7 @@ from loaders.standin.chain import (
     Fill,
     Market,
     Order,
+    Pool,
     Row,
     condition_id,
     condition_row,
@@ -52,6 +53,8 @@ UNUSUAL = (
     [1, 0],
     [0, 1],
 )
+POOL_FEES = (ONE // 50, 0, ONE // 200)  # of market makers, in turn
+
 # Fee rates of plain conditions, in turn. Neg-risk events alternate.
 FEE_RATES = (0, 1000, 0, 0, 200)
 
@@ -252,11 +255,64 @@ class Crowd:
         self.chain.redeem(owner, market, shares, index_sets)
         return True
 
+    # --- automated market makers ---
+
+    def use_pool(self) -> bool:
+        """Buy, sell, provide or take back. A pool is left alone for the rest of a second, since rows of providers do
+        not tell when in it they were."""
+        pool = self.pick(self.chain.pools)
+        if pool.busy_at == self.second:
+            return False
+        dice = self.below(100)
+        if pool.market.payouts:  # some never take back
+            return dice < 6 and self.take_back(pool)
+        if pool.supply and dice < 10:
+            return self.take_back(pool)
+        self.begin()
+        if not pool.supply or dice < 22:
+            odds = 2 + self.below(7)
+            self.chain.add_funding(self.pick(self.wallets), pool, 20_000_000 + self.amount(), (odds, 10 - odds))
+        elif dice < 26:
+            providers = [wallet for wallet, shares in pool.providers.items() if shares]
+            self.chain.collect_fees(self.pick(providers), pool)
+        elif dice < 32:
+            self.chain.split(self.pick(self.wallets), pool.market, self.amount())
+        else:
+            return self.trade_with(pool, self.below(2), buys=dice < 70)
+        return True
+
+    def take_back(self, pool: Pool) -> bool:
+        providers = [wallet for wallet, shares in pool.providers.items() if shares]
+        if not providers:
+            return False
+        provider = self.pick(providers)
+        self.begin()
+        self.chain.remove_funding(provider, pool, self.part_of(pool.providers[provider]))
+        return True
+
+    def trade_with(self, pool: Pool, outcome: int, buys: bool) -> bool:
+        held = self.chain.in_pool(pool)
+        owners = self.holders(pool.market, outcome)
+        if buys or not owners:
+            usdc = min(self.amount(), 2 * min(held))
+            if not usdc or not self.chain.bought(pool, outcome, usdc):
+                return False
+            self.chain.buy_from_pool(self.pick(self.wallets), pool, outcome, usdc)
+            return True
+        owner = self.pick(owners)
+        usdc = min(self.part_of(self.chain.shares(owner, pool.market)[outcome]), held[1 - outcome]) // 3
+        if not usdc or self.chain.sold(pool, outcome, usdc) > self.chain.shares(owner, pool.market)[outcome]:
+            return False
+        self.chain.sell_to_pool(owner, pool, outcome, usdc)
+        return True
+
     # --- a step ---
 
     def act(self) -> None:
         """Mostly trades, in popular markets more than in others; whoever finds nothing to do trades."""
-        traded = [market for market in self.chain.markets if not market.payouts]
+        if self.chain.pools and self.chance(25) and self.use_pool():
+            return
+        traded = [market for market in self.chain.markets if market.is_listed and not market.payouts]
         closed = [market for market in self.chain.markets if market.payouts]
         dice, draw = self.below(100), self.random.random()
         if not traded or (closed and dice < 12 and self.redeem(self.pick(closed))):
@@ -300,15 +356,18 @@ def simulate(
     foreign: bool = True,
     unusual_payouts: bool = True,
     leftovers: bool = False,
+    pools: int = 0,
     start: int = 1735689600,
 ) -> World:
     """Play a number of steps over about 60 days. Three of four conditions and events resolve on the way.
 
-    `leftovers`: some takers give more than their makers take, and get it back outside of the row.
+    `leftovers`: some takers give more than their makers take, and get it back outside of the row. `pools`: that many
+    automated market makers, every other one in a condition that no exchange lists.
     """
     crowd = Crowd(seed, wallets, leftovers)
     chain = crowd.chain
     prepare_markets(crowd, plain, neg_risk_events, fees)
+    open_pools(crowd, pools, start)
     closings = plan_closings(crowd, steps, UNUSUAL if unusual_payouts else USUAL)
     known = foreign_market(crowd) if foreign else None
     crowd.second = start
@@ -348,6 +407,19 @@ def prepare_markets(crowd: Crowd, plain: int, neg_risk_events: int, fees: bool) 
             chain.add_question(event, listed_backwards=crowd.chance(50))
 
 
+def open_pools(crowd: Crowd, count: int, start: int) -> None:
+    chain = crowd.chain
+    chain.second = start
+    traded = [market for market in chain.markets if not market.neg_risk]
+    for number in range(count):
+        if number % 2 or not traded:
+            market = chain.prepare(crowd.bits(160), crowd.bits(256))
+            market.is_listed = False
+        else:
+            market = traded[number // 2 % len(traded)]  # a condition may have more than one
+        chain.open_pool(crowd.bits(160), market, POOL_FEES[number % len(POOL_FEES)], crowd.pick(crowd.wallets))
+
+
 def plan_closings(crowd: Crowd, steps: int, kinds: Sequence[list[int]]) -> list[Closing]:
     """Every fourth condition and every fourth event stays open."""
     conditions = [market for market in crowd.chain.markets if not market.neg_risk]
@@ -372,13 +444,18 @@ def foreign_market(crowd: Crowd) -> Market:
 
 
 def world_of(chain: Chain, known: Market | None, resolutions: list[tuple[int, Market]]) -> World:
+    chain.divide_pools()
     entities = chain.entities()
     if known:
         entities["Condition"].append(condition_row(known))
-    ledger = {key: account for key, account in chain.books.items() if key[0] != BURNED}
+    nobody = {BURNED, *(pool.address for pool in chain.pools)}
+    ledger = {key: account for key, account in chain.books.items() if key[0] not in nobody}
     payouts = {market.condition: market.payouts for market in chain.markets if market.payouts}
     settled = {
-        (wallet, condition): account.cash + worth(account.shares, payouts[condition])
+        (wallet, condition): account.cash
+        + account.pooled_cash
+        + worth(account.shares, payouts[condition])
+        + worth(account.pooled_shares, payouts[condition])
         for (wallet, condition), account in ledger.items()
         if condition in payouts
     }
@@ -386,8 +463,8 @@ def world_of(chain: Chain, known: Market | None, resolutions: list[tuple[int, Ma
     return World(entities, ledger, settled, chain.history, chain.redeemed, resolutions, min(seconds), max(seconds) + 1)
 
 
-def worth(shares: Sequence[int], payouts: Sequence[int]) -> Fraction:
-    return Fraction(sum(held * payout for held, payout in zip(shares, payouts, strict=True)), sum(payouts))
+def worth(shares: Sequence[int | Fraction], payouts: Sequence[int]) -> Fraction:
+    return Fraction(sum(held * payout for held, payout in zip(shares, payouts, strict=True))) / sum(payouts)
 
 
 def main() -> None:

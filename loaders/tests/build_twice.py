@@ -18,9 +18,10 @@ from loaders.warehouse import opened
 
 
 def main() -> int:
-    world = simulate(11, steps=2600)
+    world = simulate(11, steps=2600, pools=4)
     with tempfile.TemporaryDirectory() as folder, Goldsky(world.entities, head=world.until) as endpoint:
         desk = Desk(Path(folder) / "warehouse", endpoint.base_url)
+        desk.polyledger("load", "amm")
         desk.load_everything()
         print(desk.dbt("build").stdout)
         first = desk.marts()

@@ -23,7 +23,10 @@ SERVER_TOOL = SHARED / "tools" / "clickhouse_server.py"
 MARTS = (
     "fct_fills",
     "vw_resolutions_truth",
+    "fct_amm_trades",
     "fct_position_events",
+    "fct_positions",
+    "fct_holders",
     "fct_realized_pnl_by_market",
     "fct_wallet_pnl",
     "fct_wallet_pnl_daily",

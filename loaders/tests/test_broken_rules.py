@@ -22,11 +22,15 @@ from loaders.standin.world import simulate
 from loaders.tests.conftest import PROJECT, Desk
 
 WORLD = simulate(3, steps=120)
+# Beside it, conditions that only market makers trade.
+AMM = simulate(8, steps=160, wallets=12, plain=0, neg_risk_events=0, foreign=False, pools=2)
+SERVED = {entity: rows + AMM.entities[entity] for entity, rows in WORLD.entities.items()}
 STAGING = "models/staging/goldsky"
 INTERMEDIATE = "models/intermediate"
 MARTS = "models/marts"
 AUDIT = "models/audit"
 COPIED = ("order_filled_events", "fee_refunds", "conditions", "splits", "merges", "redemptions", "neg_risk_conversions")
+COPIED_AMM = ("fpmms", "fpmm_transactions", "fpmm_funding_additions", "fpmm_funding_removals")
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,189 @@ EVENTS, SUBGRAPH, COST, DAYS, SUMS = ("events",), ("subgraph",), ("cost",), ("da
 
 # Each of these fails a unit test. A unit test has its model's inputs from its own fixture, so one run can break every
 # model at once.
+AMM_BREAKS = (
+    unit(
+        "a fee of a market maker has 18 decimals",
+        f"{STAGING}/stg_goldsky__fpmms.sql",
+        "'Decimal(38, 18)'",
+        "'Decimal(38, 6)'",
+        "a_fee_of_two_percent_is_2_x_10_to_the_16th",
+    ),
+    unit(
+        "buys and sales are told apart",
+        f"{STAGING}/stg_goldsky__fpmm_transactions.sql",
+        "cast(type, 'String') = 'Buy' as is_buy",
+        "true as is_buy",
+        "amounts_of_a_trade_are_in_base_units_and_its_transaction_is_in_its_id",
+    ),
+    unit(
+        "who adds liquidity pays for whole sets",
+        f"{STAGING}/stg_goldsky__fpmm_funding_additions.sql",
+        "arrayMax(added_shares) as usdc",
+        "arraySum(added_shares) as usdc",
+        "who_adds_liquidity_pays_as_much_as_the_most_that_goes_in",
+    ),
+    unit(
+        "pools for other collateral are another project's",
+        f"{INTERMEDIATE}/int_market_makers.sql",
+        "length(condition_ids) = 1 and collateral in (select address from usdc)",
+        "length(condition_ids) = 1",
+        "pools_of_one_condition_for_usdc_are_polymarkets_and_counted_down_from_254",
+    ),
+    unit(
+        "a trade that is landed twice counts once",
+        f"{INTERMEDIATE}/int_amm_events.sql",
+        "    limit 1 by trade_id\n",
+        "",
+        "every_set_of_a_pool_is_a_usdc_and_a_share_of_each_outcome",
+    ),
+    unit(
+        "what comes back with liquidity has the pool's price",
+        f"{INTERMEDIATE}/int_amm_legs.sql",
+        "[intDiv(units_1 * 1000000, both), intDiv(units_0 * 1000000, both)] as prices",
+        "[intDiv(units_0 * 1000000, both), intDiv(units_1 * 1000000, both)] as prices",
+        "liquidity_is_bought_and_sold_and_outcomes_have_the_pools_price",
+    ),
+    unit(
+        "the subgraph takes the cost of outcomes off",
+        f"{INTERMEDIATE}/int_amm_legs.sql",
+        "(cash - cost_0 - cost_1) * 1000000",
+        "(cash + cost_0 + cost_1) * 1000000",
+        "liquidity_is_bought_and_sold_and_outcomes_have_the_pools_price",
+    ),
+    unit(
+        "a load of one wallet is not all of a pool",
+        f"{INTERMEDIATE}/int_pools.sql",
+        "    where scope = ''\n",
+        "",
+        "a_pool_is_whole_when_all_three_kinds_are_loaded_from_its_beginning_to_its_last_event",
+    ),
+    unit(
+        "fees belong to who provides at the moment of the trade",
+        f"{INTERMEDIATE}/int_pool_shares.sql",
+        " * totals.all_fees_per_share - providers.missed_fees",
+        " * totals.all_fees_per_share",
+        "fees_belong_to_who_provided_when_they_were_paid",
+    ),
+    unit(
+        "the price of a trade is per share",
+        f"{MARTS}/fct_amm_trades.sql",
+        "toFloat64(events.usdc) / nullIf(toFloat64(events.shares), 0)",
+        "toFloat64(events.usdc - events.fee_usdc) / nullIf(toFloat64(events.shares), 0)",
+        "the_price_of_a_trade_with_a_market_maker_has_the_fee_inside",
+    ),
+    unit(
+        "what a market maker keeps of a trade is a fee of the wallet",
+        f"{INTERMEDIATE}/int_holding_changes.sql",
+        "amm_legs.fee_usdc as fee_value_usdc",
+        "toDecimal128(0, 6) as fee_value_usdc",
+        "fills_have_volume_and_fees_and_buys_and_splits_are_what_was_paid_in",
+    ),
+    unit(
+        "what comes back with liquidity is not paid in",
+        f"{INTERMEDIATE}/int_holding_changes.sql",
+        "if(volume_usdc = 0 and outcome_index < 128, toDecimal128(0, 6), -delta_usdc)",
+        "-delta_usdc",
+        "fills_have_volume_and_fees_and_buys_and_splits_are_what_was_paid_in",
+    ),
+    unit(
+        "USDC of a trade with a market maker is that of a trade",
+        f"{INTERMEDIATE}/int_entries.sql",
+        "if(kind in (2, 3) or volume_usdc != 0, ",
+        "if(kind in (2, 3), ",
+        "usdc_of_fills_and_of_other_events_stand_apart_and_a_sign_says_who_paid",
+    ),
+    unit(
+        "shares of a pool are paid in",
+        f"{INTERMEDIATE}/int_positions.sql",
+        "kind = 1 or outcome_index between 128 and 254",
+        "kind = 1",
+        "sums_are_over_all_events_and_only_fills_have_volume_and_fees",
+    ),
+    Break(
+        "liquidity is no trade",
+        "macros/is_trade.sql",
+        "(kind = 0 and fill_usdc != 0)",
+        "kind = 0",
+        (
+            "sums_are_over_all_events_and_only_fills_have_volume_and_fees",
+            "the_last_fill_in_the_order_of_events_makes_the_price",
+            "a_trade_with_a_market_maker_is_one_and_liquidity_is_paid_in_for_shares_of_the_pool",
+        ),
+    ),
+    unit(
+        "no window ends with liquidity",
+        f"{INTERMEDIATE}/int_windows.sql",
+        "where action in ('buy', 'sell')",
+        "where action != ''",
+        "a_trade_with_a_market_maker_ends_them_too_and_liquidity_does_not",
+    ),
+    unit(
+        "what comes back with liquidity is not paid in, in windows",
+        f"{INTERMEDIATE}/int_window_wallets.sql",
+        "kind = 0 and fill_usdc = 0 and outcome_index < 128,",
+        "false,",
+        "a_trade_with_a_market_maker_is_one_and_liquidity_is_paid_in_for_shares_of_the_pool",
+    ),
+    unit(
+        "shares of a pool of which not all is loaded have no value",
+        f"{INTERMEDIATE}/int_wallet_conditions.sql",
+        "all_pool_shares = coalesce(pooled.pool_shares, toDecimal128(0, 6))",
+        "true",
+        "shares_of_a_pool_settle_at_what_is_in_it",
+    ),
+    unit(
+        "market makers mint and merge sets",
+        f"{INTERMEDIATE}/int_condition_sets.sql",
+        "('amm mint', minted_sets), ('amm merge', merged_sets)",
+        "('amm mint', merged_sets), ('amm merge', minted_sets)",
+        "what_market_makers_mint_merge_and_hold_is_summed_by_condition",
+    ),
+    unit(
+        "fees that market makers have kept are in no wallet's book",
+        f"{INTERMEDIATE}/int_condition_balances.sql",
+        "gross_usdc + pooled_usdc + net_sets",
+        "gross_usdc + net_sets",
+        "what_market_makers_hold_is_in_no_wallets_book_and_balances",
+    ),
+    unit(
+        "a position of a pool's shares is worth what is in it",
+        f"{INTERMEDIATE}/int_position_values.sql",
+        "is_pool and (shares != 0 or pool_shares.wallet is not null)",
+        "false",
+        "shares_of_a_pool_are_worth_what_is_in_it_if_that_is_known",
+    ),
+    unit(
+        "shares of a pool are no outcome",
+        f"{INTERMEDIATE}/int_tokens.sql",
+        "toNullable(share_index) as outcome_index",
+        "toNullable(toUInt8(0)) as outcome_index",
+        "shares_of_a_pool_are_a_token_of_its_condition",
+    ),
+    unit(
+        "a condition with a market maker of Polymarket's is a market",
+        f"{INTERMEDIATE}/int_markets.sql",
+        "    from market_makers\n",
+        "    from market_makers where false\n",
+        "a_market_is_listed_or_traded_on_an_exchange_or_is_a_question",
+    ),
+    unit(
+        "shares of a pool have a token of their own",
+        f"{MARTS}/fct_position_events.sql",
+        " or events.outcome_index >= 128",
+        "",
+        "activity_finds_its_token_in_the_loaded_condition_and_a_fill_brings_its_own",
+    ),
+    unit(
+        "trades with market makers are a source of their own",
+        f"{AUDIT}/audit_coverage.sql",
+        "'amm' as protocol",
+        "'v1' as protocol",
+        "a_day_counts_by_protocol_and_source_and_a_gap_is_seen",
+    ),
+)
 UNIT_BREAKS = (
+    *AMM_BREAKS,
     unit(
         "the fee of V2 is collateral on both sides",
         f"{INTERMEDIATE}/int_fills.sql",
@@ -858,8 +1044,8 @@ UNIT_BREAKS = (
     unit(
         "splits are paid in",
         f"{INTERMEDIATE}/int_window_wallets.sql",
-        "    where kind in (1, 2, 3)\n",
-        "    where kind in (2, 3)\n",
+        "    where kind in (0, 1, 2, 3)\n",
+        "    where kind in (0, 2, 3)\n",
         "a_window_has_what_happened_on_its_days_and_nothing_else",
     ),
     unit(
@@ -1304,7 +1490,7 @@ DATA_BREAKS = (
             f"{AUDIT}/audit_coverage.sql",
             "concat(fills.protocol, if",
             "concat(upper(fills.protocol), if",
-            ("accepted_values_audit_coverage_source__v1__v2__v1_files__v2_files",),
+            ("accepted_values_audit_coverage_source__v1__v2__v1_files__v2_files__amm",),
         ),
         Break(
             "sides have two names",
@@ -1646,6 +1832,34 @@ def baseline_off(percent: int, limit: int) -> str:
 # The mistakes that made an earlier ledger wrong. Each has a run of its own: its tests notice it by itself.
 LEDGER_BREAKS = (
     Break(
+        "of a buyer's USDC the market maker keeps the fee and makes sets of the rest",
+        f"{INTERMEDIATE}/int_amm_events.sql",
+        "action = 'buy', usdc - fee_usdc,",
+        "action = 'buy', usdc,",
+        ("assert_double_entry_balances",),
+    ),
+    Break(
+        "shares of a pool are worth what is in it",
+        f"{INTERMEDIATE}/int_wallet_conditions.sql",
+        "cash_usdc + settlement_usdc + pooled_usdc",
+        "cash_usdc + settlement_usdc",
+        ("assert_double_entry_balances", "assert_open_shares_settle_at_their_payout"),
+    ),
+    Break(
+        "liquidity is removed as it was added",
+        f"{INTERMEDIATE}/int_amm_legs.sql",
+        "where part.3 != 0 or part.4 != 0",
+        "where action != 'remove'",
+        ("assert_double_entry_balances", "assert_every_amm_event_is_in_fct_position_events"),
+    ),
+    Break(
+        "a trade with a market maker that is landed twice counts once",
+        f"{INTERMEDIATE}/int_amm_events.sql",
+        "    limit 1 by trade_id\n",
+        "",
+        ("unique_fct_amm_trades_trade_id",),
+    ),
+    Break(
         "P&L is cash plus winning shares",
         f"{INTERMEDIATE}/int_wallet_conditions.sql",
         "cash_usdc + settlement_usdc",
@@ -1780,6 +1994,7 @@ def in_rounds(breaks: Iterable[Break]) -> list[tuple[Break, ...]]:
         "macros/held_value.sql": ["int_wallet_conditions", "int_position_values"],
         "macros/event_moment.sql": ["int_entries", "int_event_names", "int_redemptions", "int_conversions"],
         "macros/replay.sql": ["int_positions"],
+        "macros/is_trade.sql": ["int_positions", "int_token_prices", "int_window_wallets"],
         "macros/from_billionths.sql": ["int_positions"],
         f"{INTERMEDIATE}/int_conversion_costs.sql": ["int_positions"],
     }
@@ -1857,13 +2072,14 @@ class Bench:
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("bench")
-    with Goldsky(WORLD.entities, head=WORLD.until) as endpoint:
+    with Goldsky(SERVED, head=max(WORLD.until, AMM.until)) as endpoint:
         desk = Desk(folder / "warehouse", endpoint.base_url)
+        desk.polyledger("load", "amm")
         desk.load_everything()
         wallets = sorted({row["user"] for row in WORLD.entities["UserPosition"]})
         desk.polyledger("load", "positions", *(word for wallet in wallets for word in ("--wallet", wallet)))
     made = Bench(desk, folder / "project", folder / "pristine")
-    for table in (f"polyledger_raw.{name}" for name in COPIED):
+    for table in (f"polyledger_raw.{name}" for name in (*COPIED, *COPIED_AMM)):
         # Every row is here twice, landed a second apart, and never merged.
         made.execute(
             [
@@ -2047,6 +2263,12 @@ BAD_ROWS = {
     "a log of a block that has left the chain": (resolution(11, "[0, 1]", log_index="12", is_deleted="1"), ()),
     "a file that contradicts a log": (given_payout(15, "['1', '0']"), ("assert_sources_agree_on_payouts",)),
     "a condition with three outcomes": (condition(13, "[75, 76, 77]", "['1', '0', '0']", 1), ()),
+    "a trade of nobody with a market maker": (
+        "insert into polyledger_raw.fpmm_transactions (id, type, timestamp, market, user, trade_amount, fee_amount, "
+        f"outcome_index, outcome_tokens_amount) values ('0x{'7' * 64}_0x1', 'Buy', '2025-01-01 00:00:00', "
+        f"unhex('{AMM.entities['FixedProductMarketMaker'][0]['id'][2:]}'), '', 40000000, 0, 0, 80000000)",
+        ("is_address_fct_amm_trades_wallet",),
+    ),
     "a fill of a third outcome": (fill(11, taker_asset_id="77"), ("in_range_int_fills_1__outcome_index",)),
 }
 

@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
-from loaders import embedded
+from loaders import embedded, subgraph
 from loaders.checks import doctor, doctor_warehouse, probe
 from loaders.checks.probe import Answer
 from loaders.checks.report import Check
 from loaders.entities import ENTITIES, V1_END
 from loaders.standin import goldsky, schema
 from loaders.standin.goldsky import Faults, Goldsky
+from loaders.standin.node import FIRST_BLOCK, Node, RefusedError
 from loaders.subgraph import Settings
 from loaders.target import Target, read_target
 from loaders.tests.conftest import PROJECT, Desk
@@ -131,7 +132,7 @@ def test_no_subgraph_is_at_the_address(at: Desk, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("GOLDSKY_BASE_URL", at.base_url + "/elsewhere")
     checks = examine()
     assert checks["endpoint"].verdict == checks["orderbook head"].verdict == "fail"
-    assert "4 x HTTP 404" in checks["endpoint"].found
+    assert "5 x HTTP 404" in checks["endpoint"].found
     assert checks["orderbook schema"].verdict == checks["limit"].verdict == checks["range"].verdict == "skipped"
 
 
@@ -200,7 +201,7 @@ def test_a_list_that_is_named_otherwise() -> None:
 def test_a_head_that_is_not_in_order(at: Desk, endpoint: Endpoint, changes: dict[str, Any], found: str) -> None:
     endpoint.changes = changes
     checks = examine()
-    heads = [f"{name} head" for name in ("orderbook", "pnl", "activity", "fee-module")]
+    heads = [f"{name} head" for name in ("orderbook", "pnl", "activity", "fee-module", "fpmm")]
     assert_only(checks, "warn", *heads)
     assert all(found in checks[head].found for head in heads)
 
@@ -228,12 +229,12 @@ def test_the_range(at: Desk, endpoint: Endpoint) -> None:
 
 
 def test_refused_requests_are_counted(at: Desk, endpoint: Endpoint) -> None:
-    # Four heads and four schemas come first, then the burst of ten.
-    endpoint.faults.queue.extend(["ok"] * 8 + ["429"] * 3)
+    # Five heads and five schemas come first, then the burst of ten.
+    endpoint.faults.queue.extend(["ok"] * 10 + ["429"] * 3)
     checks = examine()
     assert_only(checks, "warn", "limit")
     assert "10 requests at the configured 10000/s: 3 refused (429)" in checks["limit"].found
-    assert len(endpoint.requests) == 18
+    assert len(endpoint.requests) == 20
 
 
 def test_the_burst_is_smaller_where_the_rate_is_low(at: Desk, endpoint: Endpoint, monkeypatch: Any) -> None:
@@ -246,9 +247,9 @@ def test_trouble_that_passes_is_no_failure(at: Desk, endpoint: Endpoint) -> None
     endpoint.faults.queue.extend(["503", "429", "errors", "429"])
     checks = examine()
     assert_only(checks, "warn", "limit")
-    assert "2 of all 22 requests" in checks["limit"].found
+    assert "2 of all 24 requests" in checks["limit"].found
     endpoint.faults = Faults(0.0)
-    endpoint.faults.queue.extend(["ok"] * 8 + ["503"] * 2)
+    endpoint.faults.queue.extend(["ok"] * 10 + ["503"] * 2)
     assert "2 x HTTP 503" in examine()["limit"].found
 
 
@@ -472,3 +473,89 @@ def test_a_server_that_does_not_answer_or_let_us_in(at: Desk, monkeypatch: pytes
     assert checks["warehouse"].verdict == "fail" and "CLICKHOUSE_HOST" in str(checks["warehouse"].do)
     assert checks["endpoint"].verdict == checks["encryption"].verdict == "ok"
     assert "CLICKHOUSE_PASSWORD" in doctor_warehouse.what_to_do("me: Authentication failed", None)
+
+
+# Node
+
+
+class Polygon(Node):
+    """A node whose newest block is new."""
+
+    age, serves_logs = 0, True
+
+    def found(self, asked: Any, wanted: Any, head: int) -> Any:
+        if not self.serves_logs:
+            raise RefusedError("the method eth_getLogs is not available")
+        return super().found(asked, wanted, head)
+
+    def time(self, block: int) -> int:
+        return int(time.time()) - self.age - 2 * (self.head - block)
+
+
+@pytest.fixture
+def polygon(at: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Polygon]:
+    with Polygon([], head=FIRST_BLOCK + 1_000) as node:
+        monkeypatch.setenv("POLYGON_RPC_URL", f"{node.base_url}/v2/{TOKEN}?key={TOKEN}")
+        monkeypatch.setattr(subgraph, "FIRST_PAUSE", 0.001)
+        yield node
+
+
+def test_without_a_node_it_says_what_cannot_be_loaded(at: Desk) -> None:
+    check = doctor.check_node()
+    assert check.verdict == "skipped" and "no fills of V2" in check.found
+
+
+def test_a_node_in_order(polygon: Polygon) -> None:
+    checks = examine()
+    assert_only(checks, "ok")
+    assert f"127.0.0.1: a node of Polygon at block {polygon.head:,}" in checks["node"].found
+    assert "eth_getLogs" in {method for asked in polygon.requests for method in asked.methods}
+
+
+def test_a_node_of_another_chain(polygon: Polygon) -> None:
+    polygon.chain = 1
+    check = examine()["node"]
+    assert check.verdict == "fail"
+    assert check.found == ("127.0.0.1 is a node of chain 1 and not of Polygon (137); check POLYGON_RPC_URL")
+
+
+def test_a_node_that_is_behind(polygon: Polygon) -> None:
+    polygon.age = 7_200
+    checks = examine()
+    assert_only(checks, "warn", "node")
+    assert "with final logs up to 2.1 h ago" in checks["node"].found
+
+
+@pytest.mark.parametrize(
+    "fault, found",
+    [("429", "HTTP 429"), ("503", "HTTP 503"), ("not_json", "there is no JSON-RPC node at 127.0.0.1")],
+)
+def test_a_node_in_trouble_is_asked_a_few_times_and_its_key_is_not_shown(
+    polygon: Polygon, fault: str, found: str
+) -> None:
+    polygon.faults = Faults(1.0, (fault,))
+    checks = examine()
+    assert_only(checks, "fail", "node")
+    assert found in checks["node"].found and len(polygon.requests) == doctor.NODE_TRIES
+    assert TOKEN not in str(checks)
+
+
+def test_a_node_that_is_not_there(polygon: Polygon, at: Desk) -> None:
+    polygon.stop()
+    checks = examine()
+    assert_only(checks, "fail", "node")
+    assert "127.0.0.1 was asked 4 times for eth_blockNumber; last came ConnectError" in checks["node"].found
+    assert TOKEN not in str(checks)
+
+
+def test_a_node_that_serves_no_logs(polygon: Polygon) -> None:
+    polygon.serves_logs = False
+    assert "127.0.0.1 does not serve eth_getLogs" in examine()["node"].found
+
+
+@pytest.mark.parametrize("url", [f"ftp://example.org/{TOKEN}", TOKEN])
+def test_an_address_that_is_none_is_not_repeated(at: Desk, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("POLYGON_RPC_URL", url)
+    checks = examine()
+    assert_only(checks, "fail", "node")
+    assert "must be an address that begins with http" in checks["node"].found and TOKEN not in str(checks)

@@ -46,7 +46,7 @@ from loaders.tests.test_loading import (
 
 FILLS = [fill(n, NEW_YEAR + 1000 * n, buys=n % 3 != 0, maker=ALICE if n % 2 else BOB) for n in range(200)]
 LARGEST = fill(1000, NEW_YEAR + 5, token=2**256 - 1) | {"makerAmountFilled": str(2**64 - 1), "fee": "7"}
-WORLD = simulate(3, steps=120)
+WORLD = simulate(4, steps=120, pools=2)
 
 Write = Callable[[Path, list[Row]], None]
 
@@ -665,7 +665,17 @@ def test_it_can_be_stopped_and_run_again(desk: Desk, start: Processes, crowd: Pa
 # Export
 
 
-RAW_TABLES = ("order_filled_events", "fee_refunds", "market_data", "splits", "redemptions", "neg_risk_conversions")
+RAW_TABLES = (
+    "order_filled_events",
+    "fee_refunds",
+    "market_data",
+    "splits",
+    "redemptions",
+    "neg_risk_conversions",
+    "fpmms",
+    "fpmm_transactions",
+    "fpmm_funding_additions",
+)
 
 
 @pytest.fixture(scope="module")
@@ -674,7 +684,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     desk = Desk(tmp_path_factory.mktemp("world") / "warehouse")
     with Goldsky(WORLD.entities, head=WORLD.until) as endpoint:
         desk.base_url = endpoint.base_url
-        for words in (["fills", "--since", "2022-11-21"], ["activity"], ["payouts"]):
+        for words in (["fills", "--since", "2022-11-21"], ["activity"], ["amm"], ["payouts"]):
             call(desk, "load", *words)
         wallet = WORLD.entities["OrderFilledEvent"][0]["maker"]
         call(desk, "load", "files", str(twice(desk.data.with_name("again.csv"), wallet)))
@@ -735,7 +745,12 @@ def test_every_raw_table_can_be_exported(world: Desk, tmp_path: Path, table: str
 
 def test_marts_can_be_exported(world: Desk, tmp_path: Path) -> None:
     world.dbt("build", "--quiet", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
-    for mart, key in (("fct_fills", "fill_id"), ("fct_wallet_pnl", "wallet"), ("vw_resolutions_truth", "condition_id")):
+    for mart, key in (
+        ("fct_fills", "fill_id"),
+        ("fct_amm_trades", "trade_id"),
+        ("fct_wallet_pnl", "wallet"),
+        ("vw_resolutions_truth", "condition_id"),
+    ):
         call(world, "export", mart, str(tmp_path / f"{mart}.parquet"))
         exported = pyarrow.parquet.read_table(tmp_path / f"{mart}.parquet")
         expected = {row[0] for row in world.rows(f"select {key} from polyledger.{mart}")}

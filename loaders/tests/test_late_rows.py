@@ -13,6 +13,7 @@ from loaders.tests.conftest import MARTS, Desk
 # By what their rows are told apart; a leaderboard row also depends on who else is in it.
 KEYS = {
     "fct_fills": ("fill_id",),
+    "fct_amm_trades": ("trade_id",),
     "fct_position_events": ("event_id",),
     "vw_resolutions_truth": ("condition_id",),
     "fct_realized_pnl_by_market": ("wallet", "condition_id"),

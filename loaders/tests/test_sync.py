@@ -11,10 +11,11 @@ import pytest
 
 from loaders.changes import REORG_BLOCKS
 from loaders.standin.goldsky import FIRST_HEAD, Goldsky, Reply, Request, message
+from loaders.standin.node import FIRST_BLOCK, FIRST_TIME, Log, Node, fill_log
 from loaders.standin.world import World, simulate
 from loaders.tests.conftest import Desk
 from loaders.tests.test_changes import resolved, traded
-from loaders.tests.test_command import assert_one_sentence, call
+from loaders.tests.test_command import CANARY, assert_one_sentence, call
 from loaders.tests.test_loading import (
     ALICE,
     BOB,
@@ -120,7 +121,7 @@ def test_since_loads_everything_from_there_as_the_single_commands_do(desk: Desk,
         before = counts(desk)
         endpoint.requests.clear()
         assert "landed nothing new" in call(desk, "sync", "--since", "2022-11-21").out
-        assert len(endpoint.requests) <= 6
+        assert len(endpoint.requests) <= 7
         assert counts(desk) == before
     runs = desk.rows("select command, asked, argMax(state, updated_at) from polyledger_raw.load_runs group by all")
     assert sorted(runs) == [
@@ -248,10 +249,10 @@ def test_an_endpoint_that_is_dead_fails_soon(desk: Desk, world: World) -> None:
     endpoint = PartlyDead(world.entities, head=world.until)
     with endpoint:
         desk.base_url = endpoint.base_url
-        endpoint.dead = frozenset(SUBGRAPH_OF.values())
+        endpoint.dead = frozenset({*SUBGRAPH_OF.values(), "fpmm-subgraph"})
         said = call(desk, "sync", "--since", "2024-12-01", code=1)
         assert "Safe to run the same command again" in said.err and "was asked 9 times" in said.err
-        assert len(endpoint.requests) == 3 * 9  # one question to each of three subgraphs
+        assert len(endpoint.requests) == 4 * 9  # one question to each of four subgraphs
 
 
 def test_killed_or_stopped_at_any_moment_it_ends_like_an_undisturbed_run(desk: Desk, world: World, calm: Desk) -> None:
@@ -282,3 +283,83 @@ def test_changes_are_followed_from_the_last_block_of_each(desk: Desk) -> None:
             r.variables["_change_block"]["number_gte"] for r in endpoint.requests if "_change_block" in r.variables
         ]
     assert blocks == [FIRST_HEAD + 9 * REORG_BLOCKS] * 2  # of neg-risk events and of conditions
+
+
+# Logs of the chain
+
+
+def fills_on(blocks: range) -> list[Log]:
+    """A V2 fill every hundredth block."""
+    return [
+        fill_log(fill(block, maker=ALICE, token=block, buys=True), block, 1) for block in blocks if block % 100 == 0
+    ]
+
+
+def node_of(node: Node) -> dict[str, Any]:
+    return {"POLYGON_RPC_URL": f"{node.base_url}/v2/{CANARY}", "POLYGON_RPC_REQUESTS_PER_SECOND": "10000"}
+
+
+def v2_blocks(desk: Desk) -> list[int]:
+    landed_blocks = "select block_number from polyledger_raw.order_filled_events_v2 final order by block_number"
+    return [block for (block,) in desk.rows(landed_blocks)]
+
+
+FIRST_LOGS = fills_on(range(FIRST_BLOCK, FIRST_BLOCK + 1_000))
+LATER_LOGS = fills_on(range(FIRST_BLOCK + 1_000, FIRST_BLOCK + 2_000))
+AFTER_V1 = FIRST_TIME + 10_000
+
+
+def test_logs_go_on_where_they_were_begun_and_only_those(desk: Desk) -> None:
+    with Goldsky({}, head=AFTER_V1) as endpoint, Node(FIRST_LOGS, head=FIRST_BLOCK + 1_200) as node:
+        desk.base_url = endpoint.base_url
+        call(desk, "load", "logs", "--only", "fills", **node_of(node))
+        node.put(LATER_LOGS)
+        node.head += 1_000
+        node.requests.clear()
+        plan = call(desk, "sync", "--dry-run", **node_of(node)).out
+        assert "OrderFilledV2: blocks" in plan and "ConditionResolution" not in plan
+        said = call(desk, "sync", **node_of(node))
+        assert v2_blocks(desk) == [log.block for log in (*FIRST_LOGS, *LATER_LOGS)]
+        assert windows(desk, "complete", "ConditionResolution") == [] and CANARY not in said.out + said.err
+        # What the fills name is asked for in the same run.
+        assert {str(log.block) for log in (*FIRST_LOGS, *LATER_LOGS)} <= set(asked_ids(endpoint, "marketDatas"))
+        # The last blocks are read once more: a node may have had not all of their logs.
+        before, blocks = len(node.requests), v2_blocks(desk)
+        call(desk, "sync", **node_of(node))
+        assert len(node.requests) - before <= 6 and v2_blocks(desk) == blocks
+
+
+def test_without_a_node_it_says_what_is_missing(desk: Desk) -> None:
+    with Goldsky({}, head=AFTER_V1) as endpoint, Node(FIRST_LOGS, head=FIRST_BLOCK + 1_200) as node:
+        desk.base_url = endpoint.base_url
+        call(desk, "load", "logs", **node_of(node))
+        said = call(desk, "sync")
+        assert "POLYGON_RPC_URL is not set, so what is new of OrderFilledV2 and ConditionResolution" in said.out
+
+
+def test_a_node_is_asked_for_nothing_where_no_log_was_ever_loaded(desk: Desk) -> None:
+    with Goldsky({}, head=AFTER_V1) as endpoint, Node(FIRST_LOGS, head=FIRST_BLOCK + 1_200) as node:
+        desk.base_url = endpoint.base_url
+        call(desk, "load", "activity")
+        call(desk, "sync", **node_of(node))
+        assert node.requests == []
+
+
+def test_a_node_that_is_no_use_lets_the_rest_load(desk: Desk, world: World) -> None:
+    with Goldsky(world.entities, head=world.until) as endpoint, Node(FIRST_LOGS, head=FIRST_BLOCK + 1_200) as node:
+        desk.base_url = endpoint.base_url
+        call(desk, "load", "logs", "--only", "fills", **node_of(node))
+        call(desk, "load", "fills", "--until", "2025-01-10")
+        node.chain = 1
+        said = call(desk, "sync", code=3, **node_of(node))
+        assert "OrderFilledV2 is still open: 127.0.0.1 is a node of chain 1 and not of Polygon (137)" in said.out
+        assert CANARY not in said.out + said.err
+        assert len(raw(desk, "order_filled_events")) == len(world.entities["OrderFilledEvent"])
+
+
+def test_since_begins_logs_too_where_a_node_is_given(desk: Desk, world: World) -> None:
+    with Goldsky(world.entities, head=world.until) as endpoint, Node(FIRST_LOGS, head=FIRST_BLOCK + 1_200) as node:
+        desk.base_url = endpoint.base_url
+        since = datetime.fromtimestamp(FIRST_TIME + 2 * 500, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        call(desk, "sync", "--since", since, **node_of(node))
+        assert v2_blocks(desk) == [log.block for log in FIRST_LOGS if log.block >= FIRST_BLOCK + 500]

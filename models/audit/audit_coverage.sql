@@ -4,6 +4,8 @@ with landed as (select * from {{ ref('stg_goldsky__order_fills') }}),
 
 landed_v2 as (select * from {{ ref('stg_chain__order_fills') }}),
 
+amm_trades as (select * from {{ ref('stg_goldsky__fpmm_transactions') }}),
+
 exchanges as (
     select address from {{ ref('int_system_addresses') }}
     where protocol = 'v1'
@@ -24,6 +26,13 @@ fills as (
         run_id
     from landed_v2
     where not is_gone and landed_v2.exchange not in (select address from exchanges)
+    union all
+    -- No file holds these.
+    select
+        'amm' as protocol,
+        happened_at as filled_at,
+        '' as run_id
+    from amm_trades
 ),
 
 days as (

@@ -21,7 +21,9 @@ measured as (
                 span -> span.1 = entity and span.2 <= balances.first_at and span.3 > balances.last_at,
                 (select spans from everything)
             ),
-            if(unit_kind = 'event', ['NegRiskConversion'], []) || ['OrderFilledEvent', 'Split', 'Merge', 'Redemption']
+            if(unit_kind = 'event', ['NegRiskConversion'], [])
+            || if(pool_count > 0, ['FpmmTransaction', 'FpmmFundingAddition', 'FpmmFundingRemoval'], [])
+            || ['OrderFilledEvent', 'Split', 'Merge', 'Redemption']
         ) as not_loaded,
         -- Automated market makers never had shares of neg-risk events, so no history of theirs is older than V1.
         unit_kind = 'event' and arrayAll(
@@ -100,6 +102,8 @@ entries as (
         merged_sets,
         exchange_minted_sets,
         exchange_merged_sets,
+        amm_minted_sets,
+        amm_merged_sets,
         converted_shares,
         conversion_usdc,
         collateral_usdc,

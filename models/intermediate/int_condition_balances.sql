@@ -34,8 +34,8 @@ known as (
     left join conditions on both_sides.condition_id = conditions.condition_id
 ),
 
--- Fees left the wallets and not the balance. Every set is one share of each outcome for one USDC. A conversion wins
--- and loses nothing if one of its questions was YES, and only one.
+-- Fees left the wallets and not the balance; what market makers hold is in no wallet's book. Every set is one share of
+-- each outcome for one USDC. A conversion wins and loses nothing if one of its questions was YES, and only one.
 balances as (
     select
         condition_id,
@@ -61,6 +61,9 @@ balances as (
         merged_sets,
         exchange_minted_sets,
         exchange_merged_sets,
+        amm_minted_sets,
+        amm_merged_sets,
+        pool_count,
         converted_shares,
         conversion_usdc,
         net_sets - conversion_usdc as collateral_usdc,
@@ -69,9 +72,9 @@ balances as (
         shares_0 + fee_shares_0 as gross_shares_0,
         shares_1 + fee_shares_1 as gross_shares_1,
         cash_usdc + fee_usdc as gross_usdc,
-        gross_shares_0 - net_sets - converted_yes_shares as remainder_0,
-        gross_shares_1 - net_sets + converted_no_shares as remainder_1,
-        gross_usdc + net_sets - conversion_usdc as remainder_usdc,
+        gross_shares_0 + pooled_shares_0 - net_sets - converted_yes_shares as remainder_0,
+        gross_shares_1 + pooled_shares_1 - net_sets + converted_no_shares as remainder_1,
+        gross_usdc + pooled_usdc + net_sets - conversion_usdc as remainder_usdc,
         fee_usdc
         + {{ settle('fee_shares_0', 'numerator_0', 'denominator') }}
         + {{ settle('fee_shares_1', 'numerator_1', 'denominator') }} as fees_at_payout_usdc,

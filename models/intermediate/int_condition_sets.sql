@@ -14,6 +14,8 @@ exchange_sets as (select * from {{ ref('int_exchange_sets') }}),
 
 questions as (select * from {{ ref('int_neg_risk_questions') }}),
 
+pools as (select * from {{ ref('int_pools') }}),
+
 -- From what was landed, not from the wallets' books: those are held against it.
 split as (
     select * from splits
@@ -97,6 +99,16 @@ amounts as (
     from by_question
     array join
         [(side, side_shares), ('conversion paid', paid_usdc), ('conversion', converted_shares)] as leg
+    union all
+    select
+        condition_id,
+        leg.1 as kind,
+        leg.2 as amount
+    from pools
+    array join [
+        ('amm mint', minted_sets), ('amm merge', merged_sets), ('pooled 0', shares_0), ('pooled 1', shares_1),
+        ('pooled fees', fees_usdc)
+    ] as leg
 ),
 
 sets as (
@@ -110,7 +122,14 @@ sets as (
         sumIf(amount, kind = 'converted no') as converted_no_shares,
         sumIf(amount, kind = 'conversion') as converted_shares,
         sumIf(amount, kind = 'conversion paid') as conversion_usdc,
-        split_sets - merged_sets + exchange_minted_sets - exchange_merged_sets as net_sets
+        sumIf(amount, kind = 'amm mint') as amm_minted_sets,
+        sumIf(amount, kind = 'amm merge') as amm_merged_sets,
+        sumIf(amount, kind = 'pooled 0') as pooled_shares_0,
+        sumIf(amount, kind = 'pooled 1') as pooled_shares_1,
+        sumIf(amount, kind = 'pooled fees') as pooled_usdc,
+        countIf(kind = 'amm mint') as pool_count,
+        split_sets - merged_sets + exchange_minted_sets - exchange_merged_sets + amm_minted_sets - amm_merged_sets
+            as net_sets
     from amounts
     group by condition_id
 )

@@ -22,7 +22,7 @@ entries as (
         if(outcome_index = 255, fill_token_id, toUInt256(0)) as unplaced_token_id,
         gross_shares as shares,
         if(paid_in_usdc > 0, -volume_usdc, volume_usdc) as fill_usdc,
-        if(kind in (2, 3), toDecimal128(0, 6), delta_usdc) as other_usdc,
+        if(kind in (2, 3) or volume_usdc != 0, toDecimal128(0, 6), delta_usdc) as other_usdc,
         fee_shares,
         fee_usdc,
         fee_value_usdc,
@@ -32,7 +32,8 @@ entries as (
         merged_sets,
         toLowCardinality(match_problem) as match_problem,
         toBool(is_v2) as is_v2,
-        toBool(carries_cost) as carries_cost
+        toBool(carries_cost) as carries_cost,
+        subgraph_price
     from changes
 )
 

@@ -22,6 +22,8 @@ conversions as (select * from {{ ref('stg_goldsky__neg_risk_conversions') }}),
 
 redemptions as (select * from {{ ref('stg_goldsky__redemptions') }}),
 
+amm_events as (select * from {{ ref('int_amm_events') }}),
+
 names as (
     {% for source in ['fills', 'fills_v2'] %}
     select
@@ -37,7 +39,7 @@ names as (
     {% endfor %}
     {% for source, kind, id in [
         ('splits', 1, 'split_id'), ('merges', 4, 'merge_id'), ('conversions', 5, 'conversion_id'),
-        ('redemptions', 6, 'redemption_id'),
+        ('redemptions', 6, 'redemption_id'), ('amm_events', 0, 'source_id'),
     ] %}
     union all
     select

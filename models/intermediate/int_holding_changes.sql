@@ -16,6 +16,8 @@ set_events as (select * from {{ ref('int_set_events') }}),
 
 conversions as (select * from {{ ref('int_conversions') }}),
 
+amm_legs as (select * from {{ ref('int_amm_legs') }}),
+
 -- Fills keep their order hash instead of a text id: there are hundreds of millions of them.
 changes as (
     select
@@ -51,7 +53,8 @@ changes as (
             ''
         ) as match_problem,
         protocol = 'v2' as is_v2,
-        false as carries_cost
+        false as carries_cost,
+        toInt128(0) as subgraph_price
     from fills
     union all
     select
@@ -74,7 +77,8 @@ changes as (
         toDecimal128(0, 6) as fee_value_usdc,
         greatest(-delta_usdc, toDecimal128(0, 6)) as paid_in_usdc,
         {{- no_charges }},
-        false as carries_cost
+        false as carries_cost,
+        toInt128(0) as subgraph_price
     from set_events
     union all
     select
@@ -97,8 +101,36 @@ changes as (
         toDecimal128(0, 6) as fee_value_usdc,
         toDecimal128(0, 6) as paid_in_usdc,
         {{- no_charges }},
-        no_count < question_count as carries_cost
+        no_count < question_count as carries_cost,
+        toInt128(0) as subgraph_price
     from conversions
+    union all
+    -- The fee of a trade with a market maker is inside of its price, and goes to those who provide.
+    select
+        'amm' as event_type,
+        0 as kind,
+        happened_at,
+        transaction_hash,
+        log_index,
+        toFixedString('', 32) as order_hash,
+        source_id,
+        leg,
+        wallet,
+        toNullable(condition_id) as condition_id,
+        share_token_id as fill_token_id,
+        toNullable(outcome_index) as outcome_index,
+        delta_shares as gross_shares,
+        delta_shares,
+        delta_usdc,
+        volume_usdc,
+        amm_legs.fee_usdc as fee_value_usdc,
+        greatest(
+            if(volume_usdc = 0 and outcome_index < 128, toDecimal128(0, 6), -delta_usdc), toDecimal128(0, 6)
+        ) as paid_in_usdc,
+        {{- no_charges }},
+        false as carries_cost,
+        subgraph_price
+    from amm_legs
 )
 
 select * from changes

@@ -10,6 +10,8 @@ fills_v2 as (select * from {{ ref('stg_chain__order_fills') }}),
 
 tokens as (select * from {{ ref('int_tokens') }}),
 
+market_makers as (select * from {{ ref('int_market_makers') }}),
+
 traded as (
     select distinct if(given_asset_id = 0, received_asset_id, given_asset_id) as token_id
     from fills
@@ -19,7 +21,8 @@ traded as (
 ),
 
 -- Other projects use the same contract with collateral of their own. A condition is Polymarket's when an exchange
--- lists or has traded one of its tokens, or when it is a question of a neg-risk event.
+-- lists or has traded one of its tokens, when a market maker of Polymarket's is landed that trades it, or when it is a
+-- question of a neg-risk event.
 listed as (
     select
         condition_id,
@@ -36,6 +39,11 @@ listed as (
         false as is_neg_risk
     from tokens
     inner join traded on tokens.token_id = traded.token_id
+    union all
+    select
+        condition_id,
+        false as is_neg_risk
+    from market_makers
 ),
 
 markets as (

@@ -10,6 +10,8 @@ names as (select * from {{ ref('int_event_names') }}),
 
 conditions as (select * from {{ ref('int_conditions') }}),
 
+pool_shares as (select * from {{ ref('int_pool_shares') }}),
+
 positions as (
     {{ replay('events', keep='steps') }}
 ),
@@ -50,17 +52,31 @@ steps as (
 -- Settled P&L as it would be if the position had ended here: cash so far, and what is left at payout.
 running as (
     select
-        steps.* except (wallet, condition_id),
+        steps.* except (wallet, condition_id, outcome_index),
         steps.wallet as wallet,
         steps.condition_id as condition_id,
+        steps.outcome_index as outcome_index,
         {{ from_base_units('steps.held - steps.unmatched') }} as open_shares,
         {{ from_base_units('sum(steps.delta_usdc) over position_so_far') }} as cash_usdc,
         coalesce(conditions.is_resolved, false) as is_resolved,
         {{ settle(
             'open_shares', 'conditions.payout_numerators[steps.outcome_index + 1]', 'conditions.payout_denominator'
-        ) }} as settlement_usdc
+        ) }} as outcome_usdc,
+        -- What a share of a pool pays is known of the pool as it is, so after the last event.
+        steps.place
+        = max(steps.place) over (partition by steps.wallet, steps.condition_id, steps.outcome_index) as is_last,
+        multiIf(
+            steps.outcome_index < 128, outcome_usdc,
+            is_last, coalesce(pool_shares.value_usdc, toDecimal128(0, 6)),
+            null
+        ) as settlement_usdc
     from steps
     left join conditions on steps.condition_id = conditions.condition_id
+    left join pool_shares
+        on
+            steps.wallet = pool_shares.wallet
+            and steps.condition_id = pool_shares.condition_id
+            and steps.outcome_index = pool_shares.outcome_index
     window position_so_far as (
         partition by steps.wallet, steps.condition_id, steps.outcome_index
         order by steps.place
@@ -93,7 +109,7 @@ ledger as (
         happened_at,
         transaction_hash,
         transform(
-            kind, [1, 2, 3, 4, 5, 6], ['split', 'fill', 'fill', 'merge', 'conversion', 'redemption'], ''
+            kind, [0, 1, 2, 3, 4, 5, 6], ['amm', 'split', 'fill', 'fill', 'merge', 'conversion', 'redemption'], ''
         ) as event_type,
         if(kind in (2, 3), if(kind = 2, 'maker', 'taker'), null) as role,
         kind,

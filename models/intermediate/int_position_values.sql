@@ -6,6 +6,8 @@ conditions as (select * from {{ ref('int_conditions') }}),
 
 prices as (select * from {{ ref('int_token_prices') }}),
 
+pool_shares as (select * from {{ ref('int_pool_shares') }}),
+
 -- A resolved token is worth its payout, any other what it was last traded at.
 valued as (
     select
@@ -15,15 +17,22 @@ valued as (
         toBool(coalesce(conditions.is_resolved, false)) as is_resolved,
         shares,
         cost_usdc,
-        {{ held_value(
-            'shares',
-            'is_resolved',
-            'conditions.payout_numerators[positions.outcome_index + 1]',
-            'conditions.payout_denominator',
-            'coalesce(prices.last_shares, toDecimal128(0, 6))',
-            'coalesce(prices.last_usdc, toDecimal128(0, 6))',
-        ) }} as value_usdc,
+        positions.outcome_index >= 128 as is_pool,
+        if(
+            is_pool and (shares != 0 or pool_shares.wallet is not null),
+            pool_shares.value_usdc,
+            {{ held_value(
+                'shares',
+                'is_resolved',
+                'conditions.payout_numerators[positions.outcome_index + 1]',
+                'conditions.payout_denominator',
+                'coalesce(prices.last_shares, toDecimal128(0, 6))',
+                'coalesce(prices.last_usdc, toDecimal128(0, 6))',
+            ) }}
+        ) as value_usdc,
         multiIf(
+            is_pool and value_usdc is not null, 'pool',
+            is_pool and pool_shares.wallet is null, 'pool not loaded',
             shares = 0, 'nothing held',
             is_resolved, 'payout',
             prices.last_shares is not null, 'last trade',
@@ -44,6 +53,11 @@ valued as (
         on
             positions.condition_id = prices.condition_id
             and positions.outcome_index = prices.outcome_index
+    left join pool_shares
+        on
+            positions.wallet = pool_shares.wallet
+            and positions.condition_id = pool_shares.condition_id
+            and positions.outcome_index = pool_shares.outcome_index
     where positions.outcome_index != 255
 )
 

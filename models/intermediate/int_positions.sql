@@ -38,13 +38,13 @@ readable as (
         condition_id,
         outcome_index,
         length(event_moments) as event_count,
-        arrayCount(kind -> kind in (2, 3), kinds) as fill_count,
+        arrayCount((kind, fill_usdc) -> {{ is_trade() }}, kinds, ordered.fill_usdc) as fill_count,
         {{ time_of_moment('event_moments[1]') }} as first_at,
         {{ time_of_moment('event_moments[-1]') }} as last_at,
         {{ from_base_units('arraySum(usdc -> abs(usdc), ordered.fill_usdc)') }} as volume_usdc,
         {{ from_base_units('arraySum(ordered.fee_value)') }} as fees_usdc,
         {{ from_base_units('''arraySum(
-            (usdc, kind, delta) -> greatest(if(kind = 1, -delta, -usdc), 0),
+            (usdc, kind, delta) -> greatest(if(kind = 1 or outcome_index between 128 and 254, -delta, -usdc), 0),
             ordered.fill_usdc, kinds, ordered.delta_usdc
         )''') }} as paid_in_usdc,
         {{ from_base_units('arraySum(ordered.delta_usdc)') }} as cash_usdc,

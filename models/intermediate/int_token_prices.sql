@@ -10,7 +10,7 @@ last_fills as (
         argMax((abs(shares), abs(fill_usdc)), moment) as last_fill,
         {{ time_of_moment('max(moment)') }} as traded_at
     from entries
-    where kind in (2, 3) and outcome_index != 255 and entries.shares != 0
+    where {{ is_trade() }} and outcome_index != 255 and entries.shares != 0
     group by condition_id, outcome_index
 ),
 

@@ -4,6 +4,8 @@ with conditions as (select * from {{ ref('int_conditions') }}),
 
 registered as (select * from {{ ref('stg_goldsky__registered_tokens') }}),
 
+market_makers as (select * from {{ ref('int_market_makers') }}),
+
 -- The place among the position ids is the outcome. The exchange registers both orders, so its order means nothing.
 positions as (
     select
@@ -27,10 +29,21 @@ registrations as (
     from registered
 ),
 
+pool_shares as (
+    select
+        share_token_id as token_id,
+        condition_id,
+        toNullable(share_index) as outcome_index,
+        2 as authority
+    from market_makers
+),
+
 known as (
     select * from positions
     union all
     select * from registrations
+    union all
+    select * from pool_shares
 ),
 
 best as (

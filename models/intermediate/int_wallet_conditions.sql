@@ -6,6 +6,8 @@ conditions as (select * from {{ ref('int_conditions') }}),
 
 token_prices as (select * from {{ ref('int_token_prices') }}),
 
+pool_shares as (select * from {{ ref('int_pool_shares') }}),
+
 holdings as (
     select
         wallet,
@@ -19,6 +21,7 @@ holdings as (
         toBool(countIf(outcome_index = 255) > 0) as has_unknown_outcome,
         sumIf(shares, outcome_index = 0) as shares_0,
         sumIf(shares, outcome_index = 1) as shares_1,
+        sumIf(shares, outcome_index between 128 and 254) as all_pool_shares,
         sumIf(positions.unmatched_shares, outcome_index = 0) as unmatched_shares_0,
         sumIf(positions.unmatched_shares, outcome_index = 1) as unmatched_shares_1,
         min(positions.first_at) as first_at,
@@ -29,6 +32,17 @@ holdings as (
     from positions
     where event_count > 0
     group by wallet, condition_key
+),
+
+pooled as (
+    select
+        wallet,
+        condition_id,
+        sum(pool_shares.pool_shares) as pool_shares,
+        sum(pool_shares.value_usdc) as value_usdc,
+        countIf(pool_shares.value_usdc is null) > 0 as is_value_unknown
+    from pool_shares
+    group by wallet, condition_id
 ),
 
 prices as (
@@ -80,10 +94,18 @@ wallet_conditions as (
             + {{ settle('open_shares_1', 'known.numerator_1', 'known.denominator') }},
             null
         ) as settlement_usdc,
-        cash_usdc + settlement_usdc as settled_pnl_usdc,
+        if(is_resolved, coalesce(pooled.value_usdc, toDecimal128(0, 6)), null) as pooled_usdc,
+        cash_usdc + settlement_usdc + pooled_usdc as settled_pnl_usdc,
         if(is_placed, toNullable(realized_usdc), null) as realized_pnl_usdc,
         if(is_placed, toNullable(total_cost_usdc), null) as cost_usdc,
-        {{ held_value(
+        -- Without all that ever happened to a pool nobody can tell what a share of it is worth.
+        if(
+            all_pool_shares = coalesce(pooled.pool_shares, toDecimal128(0, 6))
+            and not coalesce(pooled.is_value_unknown, false),
+            coalesce(pooled.value_usdc, toDecimal128(0, 6)),
+            null
+        )
+        + {{ held_value(
             'shares_0', 'is_resolved', 'known.numerator_0', 'known.denominator',
             'known.last_shares_0', 'known.last_usdc_0',
         ) }}
@@ -97,6 +119,10 @@ wallet_conditions as (
         ) as subgraph_realized_pnl_usdc
     from holdings
     left join known on holdings.condition_key = known.condition_id
+    left join pooled
+        on
+            holdings.wallet = pooled.wallet
+            and holdings.condition_key = pooled.condition_id
 )
 
 select * from wallet_conditions

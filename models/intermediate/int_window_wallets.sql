@@ -11,16 +11,20 @@ counted as (
     select
         wallet,
         toDate({{ time_of_moment('moment') }}) as day,
-        kind != 1 as is_fill,
+        {{ is_trade() }} as is_fill,
         nullIf(entries.condition_id, toFixedString('', 32)) as condition_id,
         abs(fill_usdc) as volume_usdc,
-        greatest(-fill_usdc - other_usdc, toDecimal128(0, 6)) as paid_in_usdc,
+        if(
+            kind = 0 and fill_usdc = 0 and outcome_index < 128,
+            toDecimal128(0, 6),
+            greatest(-fill_usdc - other_usdc, toDecimal128(0, 6))
+        ) as paid_in_usdc,
         false as is_booked,
         toDecimal128(0, 6) as pnl_usdc,
         0 as markets_resolved,
         0 as markets_won
     from entries
-    where kind in (1, 2, 3)
+    where kind in (0, 1, 2, 3)
     union all
     select
         wallet,

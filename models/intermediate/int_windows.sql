@@ -2,11 +2,24 @@
 
 with entries as (select * from {{ ref('int_entries') }}),
 
--- Without a fill there is no day to end on, and no window.
-ends as (
-    select toDate({{ time_of_moment('max(moment)') }}) as last_day
+amm_events as (select * from {{ ref('int_amm_events') }}),
+
+last_trades as (
+    select toDate({{ time_of_moment('max(moment)') }}) as day
     from entries
     where kind in (2, 3)
+    having count() > 0
+    union all
+    select toDate(max(happened_at)) as day
+    from amm_events
+    where action in ('buy', 'sell')
+    having count() > 0
+),
+
+-- Without a trade there is no day to end on, and no window.
+ends as (
+    select max(last_trades.day) as last_day
+    from last_trades
     having count() > 0
 ),
 

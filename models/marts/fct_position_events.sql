@@ -28,7 +28,11 @@ readable as (
         {{ hex_text('events.transaction_hash') }} as transaction_hash,
         {{ hex_text('events.wallet') }} as wallet,
         {{ hex_text('events.condition_id') }} as condition_id,
-        if(events.event_type = 'fill', toNullable(events.fill_token_id), outcome_tokens.token_id) as token_id,
+        if(
+            events.fill_token_id != 0 and (events.event_type = 'fill' or events.outcome_index >= 128),
+            toNullable(events.fill_token_id),
+            outcome_tokens.token_id
+        ) as token_id,
         events.outcome_index as outcome_index,
         events.delta_shares as delta_shares,
         events.delta_usdc as delta_usdc

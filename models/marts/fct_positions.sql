@@ -4,6 +4,8 @@ with position_values as (select * from {{ ref('int_position_values') }}),
 
 conditions as (select * from {{ ref('int_conditions') }}),
 
+market_makers as (select * from {{ ref('int_market_makers') }}),
+
 readable as (
     select
         {{ hex_text('position_values.wallet') }} as wallet,
@@ -12,7 +14,7 @@ readable as (
         if(
             length(conditions.token_ids) > position_values.outcome_index,
             toNullable(conditions.token_ids[position_values.outcome_index + 1]),
-            null
+            market_makers.share_token_id
         ) as token_id,
         position_values.is_resolved as is_resolved,
         shares,
@@ -29,6 +31,10 @@ readable as (
         is_redeemed_amount_unknown
     from position_values
     left join conditions on position_values.condition_id = conditions.condition_id
+    left join market_makers
+        on
+            position_values.condition_id = market_makers.condition_id
+            and position_values.outcome_index = market_makers.share_index
 )
 
 select * from readable

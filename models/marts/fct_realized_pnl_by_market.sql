@@ -13,6 +13,7 @@ markets as (
         cash_usdc,
         if(has_unknown_outcome, [], [open_shares_0, open_shares_1]) as open_shares,
         settlement_usdc,
+        pooled_usdc,
         settled_pnl_usdc,
         realized_pnl_usdc,
         first_at,
