@@ -99,9 +99,15 @@ class Warehouse:
             )
         if declared_columns().keys() <= there and version == len(steps):
             return
-        statements = [one for one in _shared_sql().raw_tables(self.raw).split(";\n") if one.strip()]
+        cluster = self.target.cluster
+        if cluster:
+            declared = _shared_sql().raw_tables_on_cluster(self.raw, cluster, self.target.is_replicated)
+        else:
+            declared = _shared_sql().raw_tables(self.raw)
+        statements = [one for one in declared.split(";\n") if one.strip()]
         if declared_columns().keys() & there:
-            statements += [one for step in steps[version:] for one in step]
+            changes = [one for step in steps[version:] for one in step]
+            statements += [each for one in changes for each in on_cluster(one, cluster)] if cluster else changes
         try:
             for statement in statements:
                 self.command(statement)
@@ -312,6 +318,18 @@ def migrations(raw: str) -> list[list[str]]:
     text = resources.files("loaders").joinpath("migrations.sql").read_text().replace("polyledger_raw.", f"{raw}.")
     steps = re.split(r"^-- [0-9]+\. .*\n", text, flags=re.MULTILINE)[1:]
     return [[one.strip() for one in step.split(";\n") if one.strip()] for step in steps]
+
+
+def on_cluster(change: str, cluster: str) -> list[str]:
+    """A statement of a migration for the tables of a cluster: the local ones, and the Distributed ones above them."""
+    words = re.match(r"alter table ([\w.]+) ", change)
+    if not words:
+        raise ValueError(f"a migration that is no alter table must say what it does on a cluster: {change[:100]}")
+    there, what = f" on cluster '{cluster}' ", change[words.end() :]
+    local = f"alter table {words[1]}_local{there}{what}"
+    # Settings, order and lifetime are those of rows, which only local tables have.
+    is_of_rows = re.match(r"modify (setting|order|ttl|sample)|reset|materialize|update|delete", what)
+    return [local] if is_of_rows else [local, f"alter table {words[1]}{there}{what}"]
 
 
 def _shared_sql() -> Any:
