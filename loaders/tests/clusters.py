@@ -35,7 +35,7 @@ class Relay(socketserver.ThreadingTCPServer):
     """
 
     daemon_threads = True
-    allow_reuse_address = True
+    request_queue_size = 1024
 
     def __init__(self, port: int) -> None:
         class Handler(socketserver.BaseRequestHandler):
