@@ -67,6 +67,15 @@
 {% endmacro %}
 
 
+{#- A view that reads for every client as it does for dbt, whose settings (profiles.yml) others lack. -#}
+{% macro clickhouse__create_view_as(relation, sql) %}
+    {% if is_cluster() %}
+        {% set sql = 'select * from (\n' ~ sql ~ '\n) settings allow_push_predicate_ast_for_distributed_subqueries = 0' %}
+    {% endif %}
+    {{ return(dbt.clickhouse__create_view_as(relation, sql)) }}
+{% endmacro %}
+
+
 {#- A seed, which is made anew each time. -#}
 {% macro clickhouse__create_csv_table(model, agate_table) %}
     {% if not is_cluster() %}
