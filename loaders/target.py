@@ -37,6 +37,11 @@ class Target:
     cluster: str | None = None  # as the server names it; every table is on all of its shards
 
     @property
+    def everywhere(self) -> str:
+        """What a statement says behind its database or table to be run on all nodes of a cluster; empty elsewhere."""
+        return f" on cluster '{self.cluster}'" if self.cluster else ""
+
+    @property
     def is_replicated(self) -> bool:
         """Whether tables of the cluster have replicated engines."""
         return str(self.settings.get("default_table_engine", "")).startswith("Replicated")

@@ -87,17 +87,18 @@ class Warehouse:
         """Wait no longer for a warehouse that is away; may be called from anywhere."""
         self._leaving.set()
 
-    def create_tables(self) -> None:
+    def create_tables(self, on_all_nodes: bool = False) -> None:
         """Create what is missing of the raw tables (schema.sql), and bring those of an earlier version to this one.
 
-        Needs no right to create or alter where there is nothing to do. Raises WarehouseError.
+        Needs no right to create or alter where there is nothing to do; `on_all_nodes` looks after other nodes of a
+        cluster too, one of which may be new. Raises WarehouseError.
         """
         there, version, steps = self.tables(), self.version(), migrations(self.raw)
         if version > len(steps):
             raise WarehouseError(
                 f"the tables in {self.raw} are of version {version} and this polyledger knows {len(steps)}: update it"
             )
-        if declared_columns().keys() <= there and version == len(steps):
+        if declared_columns().keys() <= there and version == len(steps) and not (on_all_nodes and self.target.cluster):
             return
         cluster = self.target.cluster
         if cluster:
@@ -107,7 +108,8 @@ class Warehouse:
         statements = [one for one in declared.split(";\n") if one.strip()]
         if declared_columns().keys() & there:
             changes = [one for step in steps[version:] for one in step]
-            statements += [each for one in changes for each in on_cluster(one, cluster)] if cluster else changes
+            everywhere = self.target.everywhere
+            statements += [each for one in changes for each in on_cluster(one, everywhere)] if cluster else changes
         try:
             for statement in statements:
                 self.command(statement)
@@ -320,16 +322,12 @@ def migrations(raw: str) -> list[list[str]]:
     return [[one.strip() for one in step.split(";\n") if one.strip()] for step in steps]
 
 
-def on_cluster(change: str, cluster: str) -> list[str]:
-    """A statement of a migration for the tables of a cluster: the local ones, and the Distributed ones above them."""
-    words = re.match(r"alter table ([\w.]+) ", change)
-    if not words:
-        raise ValueError(f"a migration that is no alter table must say what it does on a cluster: {change[:100]}")
-    there, what = f" on cluster '{cluster}' ", change[words.end() :]
-    local = f"alter table {words[1]}_local{there}{what}"
-    # Settings, order and lifetime are those of rows, which only local tables have.
-    is_of_rows = re.match(r"modify (setting|order|ttl|sample)|reset|materialize|update|delete", what)
-    return [local] if is_of_rows else [local, f"alter table {words[1]}{there}{what}"]
+def on_cluster(change: str, everywhere: str) -> list[str]:
+    """An `alter table` of a migration for a cluster: the local tables, and unless it is about rows those above them."""
+    table, what = re.sub(r"^alter table ", "", change).split(" ", 1)
+    local = f"alter table {table}_local{everywhere} {what}"
+    is_about_rows = re.match(r"modify (setting|order by|ttl)|update|delete", what)
+    return [local] if is_about_rows else [local, f"alter table {table}{everywhere} {what}"]
 
 
 def _shared_sql() -> Any:

@@ -116,7 +116,9 @@ class ClusterDesk(ServerDesk):
 
     def drop(self) -> None:
         for database in self.databases.values():
-            self.server.rows(f"drop database if exists {database} on cluster '{self.server.settings['CLICKHOUSE_CLUSTER']}'")
+            self.server.rows(
+                f"drop database if exists {database} on cluster '{self.server.settings['CLICKHOUSE_CLUSTER']}'"
+            )
 
 
 @contextlib.contextmanager
@@ -126,7 +128,9 @@ def started_cluster(folder: Path) -> Iterator[Cluster]:
         yield Cluster(None)
         return
     if not (SERVER_TOOL.exists() and PROXY_TOOL.exists()):
-        pytest.skip("no cluster: CLICKHOUSE_CLUSTER names none, and there are no tools/clickhouse_server.py and the like")
+        pytest.skip(
+            "no cluster: CLICKHOUSE_CLUSTER names none, and there are no tools/clickhouse_server.py and the like"
+        )
     cluster = Cluster(folder)
     cluster.start()
     try:
