@@ -1,4 +1,4 @@
-"""Two real shards on loopback, or the cluster that CLICKHOUSE_CLUSTER names, as clients of the `cluster` target see them.
+"""Two real shards on loopback, or the cluster that CLICKHOUSE_CLUSTER names.
 
 The nodes are those of tools/clickhouse_server.py, behind tools/on_cluster_proxy.py, which does what ON CLUSTER asks.
 """
@@ -11,11 +11,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from loaders.tests.conftest import SERVER_TOOL, SHARED, ClickHouse, ServerDesk, free_port
+from loaders.tests.conftest import SERVER_TOOL, SHARED, ClickHouse, ServerDesk
 
 PROXY_TOOL = SHARED / "tools" / "on_cluster_proxy.py"
 NAME = "poly"
@@ -106,19 +108,28 @@ class Cluster(ClickHouse):
             relay.server_close()
 
 
+@dataclass
 class ClusterDesk(ServerDesk):
     """A user's desk with databases of its own on a cluster."""
 
-    server: Cluster
+    server: Cluster = field(kw_only=True)
+
+    @property
+    def name(self) -> str:
+        return self.server.settings["CLICKHOUSE_CLUSTER"]
 
     def environment(self, **more: str) -> dict[str, str]:
-        return super().environment(**{"POLYLEDGER_TARGET": "cluster", **more})
+        return super().environment(**{"POLYLEDGER_TARGET": "cluster"} | more)
+
+    def rows_at(self, node: ClickHouse, query: str) -> list[tuple[Any, ...]]:
+        """What a plain client reads that asks another node."""
+        for name, own in self.databases.items():
+            query = query.replace(f"{name}.", f"{own}.")
+        return node.rows(query)
 
     def drop(self) -> None:
         for database in self.databases.values():
-            self.server.rows(
-                f"drop database if exists {database} on cluster '{self.server.settings['CLICKHOUSE_CLUSTER']}'"
-            )
+            self.server.rows(f"drop database if exists {database} on cluster '{self.name}'")
 
 
 @contextlib.contextmanager
@@ -128,9 +139,7 @@ def started_cluster(folder: Path) -> Iterator[Cluster]:
         yield Cluster(None)
         return
     if not (SERVER_TOOL.exists() and PROXY_TOOL.exists()):
-        pytest.skip(
-            "no cluster: CLICKHOUSE_CLUSTER names none, and there are no tools/clickhouse_server.py and the like"
-        )
+        pytest.skip(f"no cluster: CLICKHOUSE_CLUSTER names none, and there is no tools/{PROXY_TOOL.name}")
     cluster = Cluster(folder)
     cluster.start()
     try:
