@@ -3,13 +3,11 @@
 Where no cluster can be had, tests skip but for those that need none: what tables say by what they are sharded.
 """
 
-import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +16,6 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from loaders.entities import ENTITIES, Row
 from loaders.standin.goldsky import Goldsky
@@ -29,7 +26,7 @@ from loaders.tests.conftest import MARTS, PROJECT, Desk
 from loaders.tests.processes import Processes, processes
 from loaders.tests.test_command import call
 from loaders.tests.test_loading import NEW_YEAR, fill, ids, landed, open_windows, windows
-from loaders.tests.test_server import until
+from loaders.tests.test_server import until, wallets_and_fills, watched_build
 from loaders.warehouse import _shared_sql, declared_columns, migrations, on_cluster, opened
 
 BY_NAME = {entity.name: entity for entity in ENTITIES}
@@ -181,43 +178,13 @@ def story(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 rows = [row for entity, row in before if entity == name]
                 insert(desk, name, [row for row in rows if (name, row["id"]) in late] + rows[::7])
         if cluster.nodes:
-            told.seen = watched_build(theirs)
+            told.seen = watched_build(theirs, cluster.nodes[1])
         else:
             theirs.dbt("build", "--exclude-resource-types", "unit_test")
         ours.dbt("build", *MODELS_ONLY)
         yield told
     finally:
         theirs.drop()
-
-
-def watched_build(desk: ClusterDesk) -> set[Any]:
-    """A build during which a node dies and comes back, and what people read meanwhile of a mart: wallets and fills."""
-    query, seen, is_over = "select count(), sum(fill_count) from polyledger.fct_wallet_pnl", set(), threading.Event()
-
-    def read() -> None:
-        while not is_over.is_set():
-            with contextlib.suppress(ClickHouseError, OSError):  # the node is away
-                seen.add(desk.rows(query)[0])
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    words = [sys.executable, "-m", "dbt.cli.main", "build", *MODELS_ONLY]
-    nothing = subprocess.DEVNULL
-    try:
-        build = subprocess.Popen(words, env=desk.environment(), cwd=PROJECT, stdout=nothing, stderr=nothing)
-        under_way = (
-            "select count() from system.tables where name like 'int_positions%__new' or name = 'int_markets__new'"
-        )
-        while build.poll() is None and desk.rows(under_way) == [(0,)]:
-            time.sleep(0.01)
-        desk.server.nodes[1].kill()
-        assert build.wait() != 0
-        desk.server.nodes[1].start()
-        desk.dbt("build", "--exclude-resource-types", "unit_test")
-    finally:
-        is_over.set()
-        reader.join()
-    return seen
 
 
 def test_two_builds_are_the_embedded_one(story: Story) -> None:
@@ -240,20 +207,9 @@ def test_a_new_day_late_events_and_copies_are_the_embedded_ones(story: Story) ->
 def test_people_read_whole_tables_while_a_node_dies(story: Story) -> None:
     if not story.theirs.server.nodes:
         pytest.skip("nodes of the cluster that CLICKHOUSE_CLUSTER names are not ours to kill")
-    whole = [
-        (len(marts["fct_wallet_pnl"]), sum(row[fills] for row in marts["fct_wallet_pnl"]))
-        for marts in (story.again, story.ours.marts())
-        for fills in [_position(story.ours, "fct_wallet_pnl", "fill_count")]
-    ]
-    assert whole[0] in story.seen and whole[0] != whole[1]
-    assert story.seen <= set(whole)
-
-
-def _position(desk: Desk, mart: str, column: str) -> int:
-    query = (
-        "select position - 1 from system.columns where database || '.' = 'polyledger.' and table = '{}' and name = '{}'"
-    )
-    return int(desk.rows(query.format(mart, column))[0][0])
+    old, new = wallets_and_fills(story.again), wallets_and_fills(story.ours.marts())
+    assert old != new
+    assert old in story.seen and story.seen <= {old, new}
 
 
 def test_each_shard_holds_its_share(story: Story) -> None:
