@@ -41,13 +41,14 @@
     {%- set has_first = is_there and "_local'" in rows[0][0] -%}
     {%- set next_local = local_table(this, '_local2' if has_first else '_local') -%}
     {%- set last_local = local_table(this, '_local' if has_first else '_local2') -%}
+    {%- set create_new = distributed_over(new, next_local) -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {% do drop_table(new) %}
     {% do drop_table(next_local) %}
     {{ clickhouse__create_empty_table(False, next_local, sql, config.get('contract').enforced) }}
-    {% do run_query(distributed_over(new, next_local)) %}
+    {% do run_query(create_new) %}
     {% call statement('main') %}
         {{ clickhouse__insert_into(new, sql, config.get('contract').enforced) }}
     {% endcall %}
@@ -87,10 +88,11 @@
             {{ adapter.quote(name) }} {{ model.config.column_types[name] }}{{ ', ' if not loop.last }}
         {%- endfor %}
     {% endset %}
+    {%- set create_above = distributed_over(this, local) -%}
     {% do drop_table(this) %}
     {% do drop_table(local) %}
     {% do run_query('create table ' ~ local ~ on_cluster_clause(local) ~ '(' ~ columns ~ ')' ~ engine_clause() ~ ' order by tuple()') %}
-    {% do run_query(distributed_over(this, local)) %}
+    {% do run_query(create_above) %}
     {{ return(columns) }}
 {% endmacro %}
 

@@ -9,8 +9,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -27,7 +27,15 @@ from loaders.tests.processes import Processes, processes
 from loaders.tests.test_command import call
 from loaders.tests.test_loading import NEW_YEAR, fill, ids, landed, open_windows, windows
 from loaders.tests.test_server import until, wallets_and_fills, watched_build
-from loaders.warehouse import _shared_sql, declared_columns, migrations, on_cluster, opened
+from loaders.warehouse import (
+    Warehouse,
+    WarehouseError,
+    _shared_sql,
+    declared_columns,
+    migrations,
+    on_cluster,
+    opened,
+)
 
 BY_NAME = {entity.name: entity for entity in ENTITIES}
 MODELS_ONLY = ("--exclude-resource-types", "test", "unit_test")
@@ -359,3 +367,73 @@ def test_replicated_engines_are_asked_for(desk: ClusterDesk) -> None:
     )
     log = (desk.data.with_name("logs") / "dbt.log").read_text()
     assert "engine = ReplicatedMergeTree()" in log
+
+
+# The traps themselves: each is sprung by its own setting, and the profile's settings avoid it
+
+
+@pytest.fixture
+def numbers(desk: ClusterDesk) -> Callable[..., Warehouse]:
+    """Opens a warehouse with the settings of the profile, but for some, and two tables that are sharded differently."""
+    with mock.patch.dict(os.environ, desk.environment(), clear=True):
+        target = read_target(None, PROJECT)
+
+    def make(**settings: Any) -> Warehouse:
+        warehouse = Warehouse(replace(target, settings=target.settings | settings))
+        warehouse.command(f"create database if not exists {target.raw_schema}{target.everywhere}")
+        for table, key in (("numbers", "n"), ("others", "n % 30")):
+            at = f"{target.raw_schema}.{table}"
+            for name in (table, f"{table}_local"):
+                warehouse.command(f"drop table if exists {target.raw_schema}.{name}{target.everywhere} sync")
+            warehouse.command(f"create table {at}_local{target.everywhere} (n UInt64) engine = MergeTree order by n")
+            warehouse.command(
+                f"create table {at}{target.everywhere} as {at}_local engine = "
+                f"Distributed('{target.cluster}', '{target.raw_schema}', '{table}_local', cityHash64({key}))"
+            )
+        warehouse.command(f"insert into {target.raw_schema}.numbers select number from numbers(12000)")
+        return warehouse
+
+    return make
+
+
+def test_an_insert_does_not_run_shard_by_shard(numbers: Callable[..., Warehouse]) -> None:
+    """Each shard would take the highest number of its own rows, and keep what it has whatever the other table's key."""
+    kept = {}
+    for mode in (0, 2):
+        warehouse = numbers(parallel_distributed_insert_select=mode)
+        raw, cluster = warehouse.raw, warehouse.target.cluster
+        for _ in range(2):
+            warehouse.command(f"insert into {raw}.others select n from {raw}.numbers where n % 2 = 0")
+        shards = f"(select uniqExact(shard_num) from system.clusters where cluster = '{cluster}')"
+        shard = f"cityHash64(n % 30) % {shards} != _shard_num - 1"
+        kept[mode] = warehouse.rows(f"select countIf({shard}) from cluster('{cluster}', {raw}.others_local)")[0][0]
+        warehouse.close()
+    assert kept[0] == 0 and kept[2] > 0
+    with mock.patch.dict(os.environ, {"CLICKHOUSE_CLUSTER": "poly"}):
+        assert read_target("cluster", PROJECT).settings["parallel_distributed_insert_select"] == 0
+
+
+def test_what_is_acknowledged_is_on_its_shard(numbers: Callable[..., Warehouse]) -> None:
+    warehouse = numbers()
+    raw = warehouse.raw
+    for number in range(20):
+        warehouse.command(f"insert into {raw}.others select n + {number} from {raw}.numbers limit 100")
+        assert warehouse.rows(f"select count() from {raw}.others") == [((number + 1) * 100,)]
+    assert warehouse.rows("select value from system.settings where name = 'distributed_foreground_insert'") == [("1",)]
+    warehouse.close()
+
+
+def test_tables_are_joined_whole(numbers: Callable[..., Warehouse]) -> None:
+    """Without the profile's setting a shard refuses to join, or joins with its own rows only."""
+    query = "select count() from {raw}.numbers as one inner join {raw}.others as other on one.n = other.n"
+    among = "select count() from {raw}.numbers where n in (select n from {raw}.others)"
+    warehouse = numbers()
+    raw = warehouse.raw
+    warehouse.command(f"insert into {raw}.others select n from {raw}.numbers")
+    for text in (query, among):
+        assert warehouse.rows(text.format(raw=raw)) == [(12000,)]
+        local = f"{text} settings prefer_global_in_and_join = 0, distributed_product_mode = 'local'"
+        assert warehouse.rows(local.format(raw=raw))[0][0] < 12000
+        with pytest.raises(WarehouseError, match="Double-distributed"):
+            warehouse.rows(f"{text} settings prefer_global_in_and_join = 0".format(raw=raw))
+    warehouse.close()
