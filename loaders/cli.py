@@ -428,7 +428,7 @@ def run_setup(
         raise UsageError(f"target {where.name} is embedded and has no users: whoever can read its folder may read it")
     with opened(where, wait) as warehouse:
         before = warehouse.version() if warehouse.has_tables() else None
-        warehouse.create_tables()
+        warehouse.create_tables(on_all_nodes=True)
         now = warehouse.version()
         was = "made" if before is None else "there already" if before == now else f"upgraded from version {before}"
         typer.echo(f"raw tables in {where.raw_schema}: {was}, version {now}")

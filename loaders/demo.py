@@ -119,7 +119,7 @@ def _start_empty(target: Target) -> None:
                 "empty one: choose another folder, as in POLYLEDGER_DATA=.polyledger-demo polyledger demo"
             )
         for database in (target.raw_schema, target.schema):
-            warehouse.command(f"drop database if exists {database}")
+            warehouse.command(f"drop database if exists {database}{target.everywhere}")
     finally:
         warehouse.close()
         if path is not None:

@@ -104,10 +104,14 @@ def _table(warehouse: Warehouse, name: str) -> tuple[str, dict[str, str], str]:
     matching = [(database, engine) for database, table, engine in found if table == name]
     if not matching or not _is_plain(name):
         there = (
-            ", ".join(dict.fromkeys(table for _, table, _ in found if not re.match("stg_|int_", table))) or "none yet"
+            ", ".join(dict.fromkeys(table for _, table, _ in found if not re.search("^stg_|^int_|_local2?$", table)))
+            or "none yet"
         )
         raise UsageError(f"there is no table {name[:60]!r} in {' or '.join(databases)}; there is {there}")
     database, engine = matching[0]
+    if engine == "Distributed":  # what keeps copies is the local table below it
+        below = [kind for place, table, kind in found if (place, table) == (database, f"{name}_local")]
+        engine = below[0] if below else engine
     columns = dict(
         warehouse.rows(
             """

@@ -40,11 +40,12 @@ UNKNOWN_TOKENS = f"""
     where token not in (select id from {{raw}}.market_data)
 """
 
-# Conditions that landed rows name or that are landed themselves, but for those of `done`.
+# Conditions that landed rows name or that are landed themselves, but for those of `done`. `global` is for clusters,
+# which would add it by themselves but for a union.
 OPEN_CONDITIONS = """
     with named as (
         select condition from {raw}.market_data
-        where id in ({traded_tokens})
+        where id global in ({traded_tokens})
         union distinct
         select condition from {raw}.splits
         union distinct
@@ -92,7 +93,7 @@ LANDED_PAYOUTS = """
 # Tokens of conditions that activity names, where none is known to be registered: another project's, if it stays so.
 UNREGISTERED_TOKENS = """
     select distinct toString(arrayJoin(position_ids)) as id from {raw}.conditions as known
-    where known.id in (
+    where known.id global in (
         select condition from {raw}.splits
         union distinct
         select condition from {raw}.merges

@@ -153,7 +153,9 @@ def _scratch(warehouse: Warehouse) -> Iterator[Entity]:
     for (name,) in known:
         warehouse.command(f"drop table if exists {warehouse.raw}.{name}")
     table = f"{SCRATCH}{datetime.now(UTC):%Y%m%d%H%M%S}_{uuid.uuid4().hex[:8]}"
-    warehouse.command(f"create table {warehouse.raw}.{table} as {warehouse.raw}.{ORDER_FILLS.table}")
+    # On a cluster a table like the Distributed one would put its rows among the real ones.
+    like = f"{warehouse.raw}.{ORDER_FILLS.table}{'_local' if warehouse.target.cluster else ''}"
+    warehouse.command(f"create table {warehouse.raw}.{table} as {like}")
     try:
         yield replace(ORDER_FILLS, table=table)
     finally:

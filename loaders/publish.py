@@ -230,6 +230,11 @@ def _alone(target: Target, wait: float) -> Iterator[tuple[Warehouse, Beat]]:
 
     The embedded one serves one process anyway.
     """
+    if target.cluster:
+        raise PublishError(
+            f"publish cannot exchange the tables of a cluster (target {target.name}), which are on several nodes: run "
+            "dbt build, which puts each of them in place whole, before it tests it"
+        )
     with contextlib.ExitStack() as held:
         path = embedded.folder(target.host)
         if path is not None:

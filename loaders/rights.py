@@ -38,6 +38,11 @@ def apply(warehouse: Warehouse) -> list[str]:
     Making them again changes nothing but the passwords. Raises RoleError, before anything is made where a password is
     too short, and WarehouseError.
     """
+    if warehouse.target.cluster:
+        raise RoleError(
+            f"setup --roles would make users on one node of the cluster {warehouse.target.cluster}: give each node "
+            "loaders/roles/users.xml, or add ON CLUSTER to loaders/roles/*.sql and run them (docs/roles.md)"
+        )
     passwords = {role: _password(role) for role in ROLES}
     said = []
     for role, password in passwords.items():

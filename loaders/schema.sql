@@ -353,3 +353,38 @@ order by version
 {{ on_disk }}
 comment 'Of which version the raw tables are; the highest counts';
 {% endmacro %}
+{#- The same on a cluster: each table as a local one of rows on every node, x_local, and a Distributed one, x, which reads
+    and writes them all. Copies of a row meet on one shard, or `final` would miss them: what a table is sharded by is
+    part of what it is ordered by. `replicated` is for shards that have replicas. -#}
+{% macro raw_tables_on_cluster(database, cluster, replicated) %}
+{% set sharded_by = {
+    'order_filled_events': 'transaction_hash',
+    'fee_refunds': 'id',
+    'market_data': 'id',
+    'conditions': 'id',
+    'splits': 'id',
+    'merges': 'id',
+    'redemptions': 'id',
+    'neg_risk_conversions': 'id',
+    'neg_risk_events': 'id',
+    'user_positions': 'user',
+    'order_filled_events_v2': 'transaction_hash',
+    'condition_resolutions': 'transaction_hash',
+    'file_payouts': 'condition_id',
+    'load_windows': 'scope',
+    'rejected_rows': 'row_id',
+    'load_runs': 'run_id',
+    'load_leases': 'run_id',
+    'schema_versions': 'version',
+} %}
+{% set on_cluster = "on cluster '" ~ cluster ~ "'" %}
+create database if not exists {{ database }} {{ on_cluster }};
+{% for statement in raw_tables(database).split(';\n') if ' (' in statement %}
+{% set name = statement.split(' (')[0].split('.')[1] %}
+{% set local = statement.replace(name ~ ' (', name ~ '_local ' ~ on_cluster ~ ' (', 1) %}
+{{ local.replace('engine = Repl', 'engine = ReplicatedRepl', 1) if replicated else local }};
+create table if not exists {{ database }}.{{ name }} {{ on_cluster }} as {{ database }}.{{ name }}_local
+engine = Distributed('{{ cluster }}', '{{ database }}', '{{ name }}_local', cityHash64({{ sharded_by[name] }}))
+comment {{ statement.split('\ncomment ')[1] }};
+{% endfor %}
+{% endmacro %}

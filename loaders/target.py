@@ -34,6 +34,17 @@ class Target:
     client_cert: str | None = None  # file of the certificate that says who we are, instead of a password
     client_cert_key: str | None = None
     settings: dict[str, Any] = field(default_factory=dict, hash=False)  # of every statement; with a server only
+    cluster: str | None = None  # as the server names it; every table is on all of its shards
+
+    @property
+    def everywhere(self) -> str:
+        """What a statement says behind its database or table to be run on all nodes of a cluster; empty elsewhere."""
+        return f" on cluster '{self.cluster}'" if self.cluster else ""
+
+    @property
+    def is_replicated(self) -> bool:
+        """Whether tables of the cluster have replicated engines."""
+        return str(self.settings.get("default_table_engine", "")).startswith("Replicated")
 
     @property
     def shadow_schema(self) -> str:
@@ -87,13 +98,21 @@ def read_target(name: str | None = None, profiles_dir: Path | None = None) -> Ta
         client_cert=str(given.get("client_cert") or "") or None,
         client_cert_key=str(given.get("client_cert_key") or "") or None,
         settings=_settings(outputs[name].get("custom_settings")),
+        cluster=_cluster(str(given.get("cluster") or "")),
     )
 
 
 def _settings(given: Any) -> dict[str, Any]:
     if given is not None and not isinstance(given, dict):
         raise TargetError(f"custom_settings of the target in profiles.yml must be a mapping, not {given!r}")
-    return dict(given or {})
+    return {key: _render(value) if isinstance(value, str) else value for key, value in (given or {}).items()}
+
+
+def _cluster(name: str) -> str | None:
+    """The name is part of statements, so it must be plain; {cluster} is a macro of the server."""
+    if not re.fullmatch(r"[\w.{}-]{0,100}", name, re.ASCII):
+        raise TargetError(f"{name[:80]!r} is no name of a cluster: use letters, digits, . and - (CLICKHOUSE_CLUSTER)")
+    return name or None
 
 
 def _is_true(value: Any) -> bool:

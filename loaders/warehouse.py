@@ -28,8 +28,9 @@ from loaders.target import Target
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PATIENCE = 60.0  # seconds for which a load waits for a warehouse that went away
-# ClickHouse's own "later": too many queries or parts, memory, sockets, Keeper, replicas, shutting down, overload.
-PASSING = frozenset({202, 209, 210, 225, 236, 241, 242, 252, 279, 285, 286, 319, 373, 394, 439, 745, 999})
+# ClickHouse's own "later": a shard that hung up, too many queries or parts, memory, sockets, Keeper, replicas, shutting
+# down, overload.
+PASSING = frozenset({32, 202, 209, 210, 225, 236, 241, 242, 252, 279, 285, 286, 319, 373, 394, 439, 745, 999})
 Answer = TypeVar("Answer")
 
 # The driver logs what it raises as well: people would read it twice.
@@ -87,21 +88,29 @@ class Warehouse:
         """Wait no longer for a warehouse that is away; may be called from anywhere."""
         self._leaving.set()
 
-    def create_tables(self) -> None:
+    def create_tables(self, on_all_nodes: bool = False) -> None:
         """Create what is missing of the raw tables (schema.sql), and bring those of an earlier version to this one.
 
-        Needs no right to create or alter where there is nothing to do. Raises WarehouseError.
+        Needs no right to create or alter where there is nothing to do; `on_all_nodes` looks after other nodes of a
+        cluster too, one of which may be new. Raises WarehouseError.
         """
         there, version, steps = self.tables(), self.version(), migrations(self.raw)
         if version > len(steps):
             raise WarehouseError(
                 f"the tables in {self.raw} are of version {version} and this polyledger knows {len(steps)}: update it"
             )
-        if declared_columns().keys() <= there and version == len(steps):
+        if declared_columns().keys() <= there and version == len(steps) and not (on_all_nodes and self.target.cluster):
             return
-        statements = [one for one in _shared_sql().raw_tables(self.raw).split(";\n") if one.strip()]
+        cluster = self.target.cluster
+        if cluster:
+            declared = _shared_sql().raw_tables_on_cluster(self.raw, cluster, self.target.is_replicated)
+        else:
+            declared = _shared_sql().raw_tables(self.raw)
+        statements = [one for one in declared.split(";\n") if one.strip()]
         if declared_columns().keys() & there:
-            statements += [one for step in steps[version:] for one in step]
+            changes = [one for step in steps[version:] for one in step]
+            everywhere = self.target.everywhere
+            statements += [each for one in changes for each in on_cluster(one, everywhere)] if cluster else changes
         try:
             for statement in statements:
                 self.command(statement)
@@ -312,6 +321,14 @@ def migrations(raw: str) -> list[list[str]]:
     text = resources.files("loaders").joinpath("migrations.sql").read_text().replace("polyledger_raw.", f"{raw}.")
     steps = re.split(r"^-- [0-9]+\. .*\n", text, flags=re.MULTILINE)[1:]
     return [[one.strip() for one in step.split(";\n") if one.strip()] for step in steps]
+
+
+def on_cluster(change: str, everywhere: str) -> list[str]:
+    """An `alter table` of a migration for a cluster: the local tables, and unless it is about rows those above them."""
+    table, what = re.sub(r"^alter table ", "", change).split(" ", 1)
+    local = f"alter table {table}_local{everywhere} {what}"
+    is_about_rows = re.match(r"modify (setting|order by|ttl)|update|delete", what)
+    return [local] if is_about_rows else [local, f"alter table {table}{everywhere} {what}"]
 
 
 def _shared_sql() -> Any:

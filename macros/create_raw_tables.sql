@@ -3,6 +3,9 @@
 {% macro create_raw_tables() %}
     {% if execute %}
         {% set declared = raw_tables(raw_schema()) %}
+        {% if is_cluster() %}
+            {% set declared = raw_tables_on_cluster(raw_schema(), target.cluster, is_replicated()) %}
+        {% endif %}
         {% set found = run_query("select name from system.tables where database = '" ~ raw_schema() ~ "'") %}
         {% set missing_needs_no_right_to_create =
             modules.re.findall('create table if not exists [^.]+[.](\w+)', declared)

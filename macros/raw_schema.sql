@@ -6,5 +6,11 @@
             given[:80] ~ " is no database name: use letters, digits and underscores (POLYLEDGER_RAW_SCHEMA, POLYLEDGER_SCHEMA)"
         ) }}
     {% endfor %}
+    {% set cluster = target.cluster or '' %}
+    {% if not modules.re.fullmatch('[A-Za-z0-9_.{}-]{0,100}', cluster) %}
+        {{ exceptions.raise_compiler_error(
+            cluster[:80] ~ " is no name of a cluster: use letters, digits, . and - (CLICKHOUSE_CLUSTER)"
+        ) }}
+    {% endif %}
     {{ return(name) }}
 {% endmacro %}

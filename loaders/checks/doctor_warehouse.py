@@ -62,6 +62,7 @@ def check_warehouse(target: Target, wait: float, try_out: Callable[..., None]) -
                 ("warehouse", check_version, False),
                 ("writable", check_writable, False),
                 ("tables", check_tables, False),
+                *([("cluster", check_cluster, True)] if target.cluster else []),
                 ("pipeline", check_pipeline, False),
                 ("user", check_user, True),
                 ("disk", check_disks, True),
@@ -220,6 +221,33 @@ def check_tables(warehouse: Warehouse) -> Check:
         return Check("tables", "warn", f"of version {version}, and this polyledger expects {newest}", do)
     missing = f"; the next load creates {', '.join(absent)}" if absent else ""
     return Check("tables", "ok", f"{count - len(absent)} of {count} as declared{missing}")
+
+
+def check_cluster(warehouse: Warehouse) -> Check:
+    """Whether all nodes of the cluster answer, and have the raw tables."""
+    cluster = warehouse.target.cluster
+    known = [row[0] for row in warehouse.rows("select distinct cluster from system.clusters order by cluster")]
+    if cluster not in known and "{" not in str(cluster):
+        there = ", ".join(known) or "none"
+        return Check("cluster", "fail", f"no cluster {cluster} here; there is {there}", "set CLICKHOUSE_CLUSTER")
+    tables = [name for table in declared_columns() for name in (table, f"{table}_local")]
+    found = warehouse.rows(
+        f"""
+        select shard, tables from (
+            select _shard_num as shard, hostName() as host, tcpPort() as port,
+                countIf(database = {{raw:String}} and name in {{tables:Array(String)}}) as tables
+            from clusterAllReplicas('{cluster}', system.tables) group by shard, host, port
+        )
+        order by shard
+        """,
+        {"raw": warehouse.raw, "tables": tables},
+    )
+    what = f"{len(found)} nodes, {len({shard for shard, _ in found})} shards"
+    lacking = [str(shard) for shard, count in found if count < max(count for _, count in found)]
+    if lacking:
+        do = "run polyledger setup; rows that belong there are landed by loading them again"
+        return Check("cluster", "fail", f"{what}; raw tables are missing on shard {', '.join(lacking)}", do)
+    return Check("cluster", "ok", what)
 
 
 def check_pipeline(warehouse: Warehouse) -> list[Check]:

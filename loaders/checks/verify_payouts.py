@@ -225,7 +225,7 @@ def check_conditions(name: str, evidence: Evidence) -> Check:
         ids=f"""
             select distinct concat('0x', lower(hex(condition))) as id, condition as key
             from {evidence.raw}.market_data
-            where market_data.id in ({traded_tokens(evidence)})
+            where market_data.id global in ({traded_tokens(evidence)})
         """,
         known=f"select id from {evidence.raw}.conditions",
         what="conditions",

@@ -105,13 +105,13 @@ class ClickHouse:
         self._folder = folder
         if folder is not None:
             self.settings = {"CLICKHOUSE_HOST": "127.0.0.1", "CLICKHOUSE_PORT": str(free_port())}
-            self._tcp_port = free_port()
+            self.tcp_port = free_port()
         self.config: Path | None = None  # more of its configuration, XML
         self.environment: dict[str, str] = {}  # what that reads
 
     def start(self) -> None:
         """Serve, with what is there from before. Skips the test where the server cannot be had."""
-        words = ["--http-port", self.settings["CLICKHOUSE_PORT"], "--tcp-port", str(self._tcp_port)]
+        words = ["--http-port", self.settings["CLICKHOUSE_PORT"], "--tcp-port", str(self.tcp_port)]
         words += ["--path", str(self._folder), "--seconds", "36000"]
         words += ["--config", str(self.config)] if self.config else []
         environment = os.environ | self.environment
@@ -172,7 +172,7 @@ class ServerDesk(Desk):
             "POLYLEDGER_RAW_SCHEMA": self.databases["polyledger_raw"],
             "POLYLEDGER_SCHEMA": self.databases["polyledger"],
         }
-        return super().environment(**own, **self.server.settings, **more)
+        return super().environment(**own | self.server.settings | more)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         for name, own in self.databases.items():

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from loaders.entities import Row
 from loaders.leases import DEAD_SECONDS, FOREVER, Claim
@@ -136,31 +137,67 @@ def test_a_load_can_be_stopped_whatever_the_server_does(
 # The same numbers
 
 
+def watched_build(desk: ServerDesk, victim: ClickHouse) -> set[Any]:
+    """Build, while a server dies; let it come back and build with all tests.
+
+    Says what people saw meanwhile who read how many wallets and fills there are.
+    """
+    query, seen, is_over = "select count(), sum(fill_count) from polyledger.fct_wallet_pnl", set(), threading.Event()
+
+    def read() -> None:
+        while not is_over.is_set():
+            with contextlib.suppress(ClickHouseError, OSError):  # the server is away
+                seen.add(desk.rows(query)[0])
+            time.sleep(0.02)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    words = [sys.executable, "-m", "dbt.cli.main", "build", "--exclude-resource-types", "test", "unit_test"]
+    nothing = subprocess.DEVNULL
+    under_way = "match(name, '^(int_positions|int_wallet|fct_|leaderboard).*__')"
+    try:
+        build = subprocess.Popen(words, env=desk.environment(), cwd=PROJECT, stdout=nothing, stderr=nothing)
+        found = f"select count() from system.tables where database || '.' = 'polyledger.' and {under_way}"
+        while build.poll() is None and desk.rows(found) == [(0,)]:
+            time.sleep(0.01)
+        victim.kill()
+        assert build.wait() != 0
+        victim.start()
+        desk.dbt("build", "--exclude-resource-types", "unit_test")
+    finally:
+        is_over.set()
+        reader.join()
+    return seen
+
+
+def wallets_and_fills(marts: dict[str, list[tuple[Any, ...]]]) -> tuple[int, int]:
+    """What fct_wallet_pnl says of them."""
+    fills = marts["fct_fills"]
+    return len(marts["fct_wallet_pnl"]), len(fills)
+
+
 def test_a_server_that_is_killed_amid_a_build_has_the_same_numbers_in_the_end(
     desk: Desk, mortal_clickhouse: ClickHouse, tmp_path: Path
 ) -> None:
-    """Loads, dbt build with all tests and verify, on a server and in this process: every row of every mart is equal."""
+    """Loads, dbt build with all tests and verify, on a server and in this process: every row of every mart is equal.
+
+    People saw whole tables: those of the build before, or the new ones.
+    """
     world = simulate(11, steps=400)
     there = ServerDesk(tmp_path / "there", server=mortal_clickhouse)
     with Goldsky(world.entities, head=world.until) as endpoint:
         for one in (desk, there):
             one.base_url = endpoint.base_url
             one.load_everything(code=None)
-    build = subprocess.Popen(
-        [sys.executable, "-m", "dbt.cli.main", "build"],
-        env=there.environment(),
-        cwd=PROJECT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    made = "select count() > 25 from system.tables where database || '.' = 'polyledger.'"
-    while build.poll() is None and there.rows(made) == [(0,)]:
-        time.sleep(0.05)
-    there.server.kill()
-    assert build.wait() != 0
-    there.server.start()
+    # The build before knew half of the fills.
+    there.rows("create table polyledger_raw.all_fills clone as polyledger_raw.order_filled_events")
+    there.rows("delete from polyledger_raw.order_filled_events where timestamp >= '2025-02-01'")
+    there.dbt("build", "--exclude-resource-types", "test", "unit_test")
+    old = wallets_and_fills(there.marts())
+    there.rows("insert into polyledger_raw.order_filled_events select * from polyledger_raw.all_fills")
+    there.rows("drop table polyledger_raw.all_fills")
 
-    there.dbt("build")
+    seen = watched_build(there, there.server)
     desk.dbt("build", "--exclude-resource-types", "test", "unit_test")
     verdicts = [
         {check["name"]: check["verdict"] for check in json.loads(call(one, "verify", "--json").out)["checks"]}
@@ -171,6 +208,8 @@ def test_a_server_that_is_killed_amid_a_build_has_the_same_numbers_in_the_end(
     assert all(ours.values())
     for mart, rows in ours.items():
         assert theirs[mart] == rows, mart
+    assert old != wallets_and_fills(ours)
+    assert old in seen and seen <= {old, wallets_and_fills(ours)}
 
 
 # TLS
