@@ -7,27 +7,6 @@
 {% endmacro %}
 
 
-{% materialization table, adapter='clickhouse' %}
-    {% if not is_cluster() %}
-        {{ return(dbt.materialization_table_clickhouse()) }}
-    {% endif %}
-    {{ return(sharded_table()) }}
-{% endmaterialization %}
-
-
-{#- Made whole each time: what is inserted shard by shard, or deleted on one of them only, is not seen to fail. -#}
-{% materialization incremental, adapter='clickhouse' %}
-    {% if not is_cluster() %}
-        {{ return(dbt.materialization_incremental_clickhouse()) }}
-    {% endif %}
-    {{ return(sharded_table()) }}
-{% endmaterialization %}
-
-{% macro is_incremental() %}
-    {{ return(not is_cluster() and dbt.is_incremental()) }}
-{% endmacro %}
-
-
 {#- New rows are written beside the old ones, on all shards; then the Distributed table changes in one step on each node,
     so that whoever reads sees all of the old or all of the new. x_local and x_local2 take turns. (dbt-clickhouse's own
     distributed_table empties the table first and fills it before everybody's eyes.) -#}

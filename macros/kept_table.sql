@@ -1,10 +1,18 @@
+{#- What dbt does with models that are tables, in this project. -#}
+{% materialization table, adapter='clickhouse' %}
+    {#- In dbt_project.yml as settings they would reach views too, which have none of them. -#}
+    {%- do model.config.update({'settings': model.config.meta.table_settings or {}}) -%}
+    {{ return(sharded_table() if is_cluster() else kept_table()) }}
+{% endmaterialization %}
+
+
 {#- A table that would come out as it stands is kept: its query, and all that the query reads, are as they were. Any other
     is built as dbt does, beside the one that stands, and exchanged. `--full-refresh` builds all.
 
     The comment of a table says what it was built from, and what came out. Where that is what it was before, the tables
-    that read it are kept too. On a cluster, and with `--defer`, all are built. -#}
-{% materialization table, adapter='clickhouse' %}
-    {%- set compares = target.name != 'cluster' and not flags.DEFER -%}
+    that read it are kept too. With `--defer` all are built: what they read stands elsewhere. -#}
+{% macro kept_table() %}
+    {%- set compares = not flags.DEFER -%}
     {%- set relations = known_relations() if compares else {} -%}
     {%- set inputs = local_md5(tojson([
         sql,
@@ -16,15 +24,13 @@
         {% call statement('main') %}select 'kept'{% endcall %}
         {{ return({'relations': [this.incorporate(type='table')]}) }}
     {% endif %}
-    {#- In dbt_project.yml as settings they would reach views too, which have none of them. -#}
-    {%- do model.config.update({'settings': model.config.meta.table_settings or {}}) -%}
     {%- set built = dbt.materialization_table_clickhouse() -%}
     {% if compares %}
         {% set rows = state_of_rows(this) or inputs %}
         {% do run_query("alter table " ~ this ~ " modify comment 'inputs " ~ inputs ~ ", rows " ~ rows ~ "'") %}
     {% endif %}
     {{ return(built) }}
-{% endmaterialization %}
+{% endmacro %}
 
 
 {#- What is known of each table and view: {relation: {inputs, state}}. The state of a view is its query. That of a raw
