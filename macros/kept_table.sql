@@ -14,8 +14,9 @@
 {% macro kept_table() %}
     {%- set compares = not flags.DEFER -%}
     {%- set relations = known_relations() if compares else {} -%}
+    {#- Without the name of the database: `publish` builds in another one, and exchanges them. -#}
     {%- set inputs = local_md5(tojson([
-        sql,
+        modules.re.sub('\\b' ~ target.schema ~ '\\b', '', sql),
         model.config,
         model.columns.values() | map(attribute='data_type', default='') | list,
         states_of(model.depends_on.nodes, relations, {}),
@@ -41,7 +42,7 @@
             concat(tables.database, '.', tables.name) as relation,
             extract(comment, 'inputs (\\\\w+)') as inputs,
             multiIf(
-                engine = 'View', create_table_query,
+                engine = 'View', replaceRegexpAll(create_table_query, '\\\\b" ~ target.schema ~ "\\\\b', ''),
                 tables.database = '" ~ raw_schema() ~ "' and engine like '%MergeTree', concat(toString(uuid), blocks),
                 extract(comment, 'rows (\\\\w+)')
             ) as state
