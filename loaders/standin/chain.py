@@ -497,9 +497,13 @@ class Chain:
             sharesBurnt=str(burnt),
         )
 
+    def can_pay_fees(self, owner: str, pool: Pool) -> bool:
+        """Whether a pool has what is due; by rounding it may be a base unit off, and the contract refuses."""
+        return 0 <= pool.due(owner) <= self.purses[pool.address]
+
     def collect_fees(self, owner: str, pool: Pool) -> int:
         """Pay a provider what is due. By itself it leaves no row."""
-        due = max(pool.due(owner), 0)  # rounding may find a base unit less than was paid out; no pool asks for it
+        due = pool.due(owner)
         pool.withdrawn[owner] += due
         pool.busy_at = self.second
         self.move(pool.address, owner, pool.market, None, due)
