@@ -497,6 +497,10 @@ class Chain:
             sharesBurnt=str(burnt),
         )
 
+    def can_pay_fees(self, owner: str, pool: Pool) -> bool:
+        """Whether a pool has what is due; by rounding it may be a base unit off, and the contract refuses."""
+        return 0 <= pool.due(owner) <= self.purses[pool.address]
+
     def collect_fees(self, owner: str, pool: Pool) -> int:
         """Pay a provider what is due. By itself it leaves no row."""
         due = pool.due(owner)

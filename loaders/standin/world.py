@@ -273,8 +273,10 @@ class Crowd:
             odds = 2 + self.below(7)
             self.chain.add_funding(self.pick(self.wallets), pool, 20_000_000 + self.amount(), (odds, 10 - odds))
         elif dice < 26:
-            providers = [wallet for wallet, shares in pool.providers.items() if shares]
-            self.chain.collect_fees(self.pick(providers), pool)
+            provider = self.pick([wallet for wallet, shares in pool.providers.items() if shares])
+            if not self.chain.can_pay_fees(provider, pool):
+                return False
+            self.chain.collect_fees(provider, pool)
         elif dice < 32:
             self.chain.split(self.pick(self.wallets), pool.market, self.amount())
         else:
@@ -286,6 +288,8 @@ class Crowd:
         if not providers:
             return False
         provider = self.pick(providers)
+        if not self.chain.can_pay_fees(provider, pool):
+            return False
         self.begin()
         self.chain.remove_funding(provider, pool, self.part_of(pool.providers[provider]))
         return True

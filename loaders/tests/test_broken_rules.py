@@ -185,9 +185,23 @@ AMM_BREAKS = (
     unit(
         "shares of a pool of which not all is loaded have no value",
         f"{INTERMEDIATE}/int_wallet_conditions.sql",
-        "all_pool_shares = coalesce(pooled.pool_shares, toDecimal128(0, 6))",
-        "true",
+        "toBool(all_pool_shares != coalesce(pooled.pool_shares, toDecimal128(0, 6)))",
+        "false",
         "shares_of_a_pool_settle_at_what_is_in_it",
+    ),
+    unit(
+        "who has shares of a pool of which not all is loaded is not ranked",
+        f"{MARTS}/leaderboard.sql",
+        "        and not has_unknown_pool\n",
+        "",
+        "contracts_of_polymarket_and_negative_holdings_are_not_ranked",
+    ),
+    unit(
+        "a pool that nobody has shares of is not divided",
+        f"{INTERMEDIATE}/int_pool_shares.sql",
+        "if(whole > 0, {{ settle('pools.shares_0', 'part', 'whole') }}, toDecimal128(0, 6))",
+        "{{ settle('pools.shares_0', 'part', 'whole') }}",
+        "a_pool_that_nobody_has_shares_of_is_not_divided",
     ),
     unit(
         "market makers mint and merge sets",
@@ -1591,7 +1605,9 @@ DATA_BREAKS = (
             f"{INTERMEDIATE}/int_position_values.sql",
             "shares = 0, 'nothing held',",
             "shares = 0, 'nothing',",
-            ("accepted_values_int_position_values_value_basis__payout__last_trade__nothing_held__never_traded",),
+            (
+                "accepted_values_int_position_values_value_basis__payout__last_trade__nothing_held__never_traded__pool__pool_not_loaded",
+            ),
         ),
         Break(
             "what is unknown has one of two reasons",
@@ -1599,7 +1615,9 @@ DATA_BREAKS = (
             "        unrealized_unknown_because,\n",
             "        if(wallets.volume_usdc > 0, toNullable('no price'), wallets.unrealized_unknown_because)\n"
             "        as unrealized_unknown_because,\n",
-            ("accepted_values_fct_wallet_pnl_unrealized_unknown_because__never_traded__condition_not_loaded",),
+            (
+                "accepted_values_fct_wallet_pnl_unrealized_unknown_because__never_traded__condition_not_loaded__pool_not_loaded",
+            ),
         ),
         Break(
             "a token has one last price",

@@ -17,7 +17,7 @@ from unittest import mock
 import pytest
 
 from loaders import pace, subgraph
-from loaders.entities import ENTITIES, USER_POSITIONS, Row
+from loaders.entities import ENTITIES, USER_POSITIONS, Entity, Row
 from loaders.standin import goldsky
 from loaders.standin.goldsky import Faults, Goldsky, Handler, Reply, Request, as_json, errors
 from loaders.subgraph import PAGE_SIZE
@@ -276,10 +276,17 @@ def test_a_page_that_comes_twice_is_asked_for_again(desk: Desk, fills: list[Row]
     assert_landed_once(desk, fills)
 
 
+def as_served(entity: Entity, row: Row) -> Row:
+    """What refers to another entity is an object."""
+    return row | {field.name: {"id": row[field.name]} for field in entity.fields if field.is_reference}
+
+
 def test_a_row_that_comes_in_two_pages_counts_once(desk: Desk) -> None:
     """Each page begins with the last row of the one before, every time that it is asked for."""
     month = a_month(27_000)
-    rows = {entity.many: {row["id"]: row for row in month.get(entity.name, [])} for entity in ENTITIES}
+    rows = {
+        entity.many: {row["id"]: as_served(entity, row) for row in month.get(entity.name, [])} for entity in ENTITIES
+    }
     again: set[str] = set()
 
     def twist(asked: Request, reply: Reply) -> Reply | None:
@@ -291,9 +298,10 @@ def test_a_row_that_comes_in_two_pages_counts_once(desk: Desk) -> None:
 
     with Twisted(month, twist, head=NEW_YEAR + 31 * DAY) as endpoint:
         desk.base_url = endpoint.base_url
-        for words in (["fills"], ["activity"], ["payouts", "--all"]):
+        for words in (["fills"], ["activity"], ["amm"], ["payouts", "--all"]):
             call(desk, "load", *words)
-    assert again == {"orderFilledEvents", "feeRefundedEntities", "splits", "merges", "redemptions"} | {
+    fpmm = {"fpmmTransactions", "fpmmFundingAdditions", "fpmmFundingRemovals"}
+    assert again == fpmm | {"orderFilledEvents", "feeRefundedEntities", "splits", "merges", "redemptions"} | {
         "conditions",
         "marketDatas",
     }
@@ -374,13 +382,13 @@ def test_a_row_damaged_in_each_field_in_turn_is_kept_aside_and_the_rest_lands(de
         for number, row in enumerate(rows):
             if name := fields[entity.name].get(row["id"]):
                 rows[number] = row | {name: damage}
-                if not is_understood(name, damage):
+                if not is_understood(entity.name, name, damage):
                     served[entity.name][json.dumps(rows[number], sort_keys=True)] = name
         return with_rows(rows)
 
     with Twisted(month, twist, head=NEW_YEAR + 31 * DAY) as endpoint:
         desk.base_url = endpoint.base_url
-        for words in (["fills"], ["activity"], ["payouts", "--all"]):
+        for words in (["fills"], ["activity"], ["amm"], ["payouts", "--all"]):
             said = call(desk, "load", *words, code=3)
             assert "could not be understood" in said.out
     kept = rejected(desk)
@@ -394,9 +402,9 @@ def test_a_row_damaged_in_each_field_in_turn_is_kept_aside_and_the_rest_lands(de
     assert open_windows(desk) == []
 
 
-def is_understood(field: str, value: Any) -> bool:
+def is_understood(entity: str, field: str, value: Any) -> bool:
     """Whether it is a good value of that field, by the subgraphs' schemas."""
-    return value is None and field in ("outcomeIndex", "payoutDenominator")
+    return value is None and (entity, field) in (("MarketData", "outcomeIndex"), ("Condition", "payoutDenominator"))
 
 
 def test_a_damaged_id_is_no_answer_to_the_id_that_was_asked_for(desk: Desk) -> None:
@@ -434,7 +442,7 @@ def test_a_damaged_id_at_the_end_of_a_page_skips_nothing(desk: Desk, damage: str
 
     with Twisted(month, twist, head=NEW_YEAR + 31 * DAY) as endpoint:
         desk.base_url = endpoint.base_url
-        for words in (["fills"], ["activity"], ["payouts", "--all"]):
+        for words in (["fills"], ["activity"], ["amm"], ["payouts", "--all"]):
             call(desk, "load", *words, code=3)
     # The next page begins with the row that was damaged, which is a good one then.
     for entity in ENTITIES:

@@ -22,7 +22,13 @@ from loaders.tests.test_command import call
 from loaders.tests.test_loading import ALICE, BOB, CAROL, DAY, NEW_YEAR, fill, hash_of, market, open_windows, raw
 from loaders.warehouse import declared_columns
 
-COMMANDS = (("load", "fills"), ("load", "activity"), ("load", "payouts"), ("load", "payouts", "--all"))
+COMMANDS = (
+    ("load", "fills"),
+    ("load", "activity"),
+    ("load", "amm"),
+    ("load", "payouts"),
+    ("load", "payouts", "--all"),
+)
 TABLES = {entity.name: entity.table for entity in ENTITIES if entity.table != "user_positions"}
 BATCH = 500  # rows of one insert, or of one page where that has more
 runs = count(1)
@@ -95,6 +101,33 @@ def a_month(rows: int) -> dict[str, list[Row]]:
     for n in range(rows // 200):
         question = condition_id(NEG_RISK_ADAPTER, question_id(events[n], n % 3))
         world["Condition"] += market(question, ["0", "1"])["Condition"]
+    pools = [hash_of("pool", n)[:42] for n in range(rows // 200)]
+    world["FixedProductMarketMaker"] = [
+        {
+            "id": pool,
+            "creator": CAROL,
+            "creationTimestamp": str(NEW_YEAR),
+            "collateralToken": hash_of("collateral", 0)[:42],
+            "conditions": [random.choice(conditions)],
+            "fee": "20000000000000000",
+        }
+        for pool in pools
+    ]
+
+    def trade(number: int) -> Row:
+        amounts = {"tradeAmount": "50", "feeAmount": "1", "outcomeIndex": str(number % 2), "outcomeTokensAmount": "98"}
+        given = {"type": ("Buy", "Sell")[number % 2], "market": pools[number % len(pools)], "user": ALICE}
+        return event("trade", number, second(), **given, **amounts)
+
+    def funding(kind: str, number: int, **amounts: Any) -> Row:
+        given = {"fpmm": pools[number % len(pools)], "funder": BOB}
+        return {"id": hash_of(kind, number), "timestamp": str(second()), **given, **amounts}
+
+    added = {"amountsAdded": ["9", "4"], "amountsRefunded": ["0", "5"], "sharesMinted": "6"}
+    removed = {"amountsRemoved": ["3", "2"], "collateralRemoved": "1", "sharesBurnt": "2"}
+    world["FpmmTransaction"] = [trade(n) for n in range(rows // 20)]
+    world["FpmmFundingAddition"] = [funding("addition", n, **added) for n in range(rows // 20)]
+    world["FpmmFundingRemoval"] = [funding("removal", n, **removed) for n in range(rows // 25)]
     return world
 
 

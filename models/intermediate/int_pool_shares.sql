@@ -61,6 +61,7 @@ totals as (
 ),
 
 -- Fees that were collected by themselves left no row: they count as still in the pool, and are the provider's anyway.
+-- In a pool that nobody has shares of there is nothing to divide, whoever gave them to whom.
 claims as (
     select
         providers.wallet as wallet,
@@ -70,8 +71,8 @@ claims as (
         providers.pool_shares as pool_shares,
         reinterpretAsInt128(providers.pool_shares) as part,
         reinterpretAsInt128(pools.supply) as whole,
-        {{ settle('pools.shares_0', 'part', 'whole') }} as pooled_shares_0,
-        {{ settle('pools.shares_1', 'part', 'whole') }} as pooled_shares_1,
+        if(whole > 0, {{ settle('pools.shares_0', 'part', 'whole') }}, toDecimal128(0, 6)) as pooled_shares_0,
+        if(whole > 0, {{ settle('pools.shares_1', 'part', 'whole') }}, toDecimal128(0, 6)) as pooled_shares_1,
         reinterpret(toInt128(intDiv(
             toInt256(part) * totals.all_fees_per_share - providers.missed_fees,
             {{ scale }}

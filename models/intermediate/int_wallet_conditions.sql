@@ -87,6 +87,8 @@ wallet_conditions as (
         shares_1 - unmatched_shares_1 as open_shares_1,
         first_at,
         last_at,
+        -- Without all that ever happened to a pool nobody can tell what a share of it is worth.
+        toBool(all_pool_shares != coalesce(pooled.pool_shares, toDecimal128(0, 6))) as has_unknown_pool,
         toBool(coalesce(known.is_resolved, false)) as is_resolved,
         if(
             is_resolved,
@@ -98,10 +100,8 @@ wallet_conditions as (
         cash_usdc + settlement_usdc + pooled_usdc as settled_pnl_usdc,
         if(is_placed, toNullable(realized_usdc), null) as realized_pnl_usdc,
         if(is_placed, toNullable(total_cost_usdc), null) as cost_usdc,
-        -- Without all that ever happened to a pool nobody can tell what a share of it is worth.
         if(
-            all_pool_shares = coalesce(pooled.pool_shares, toDecimal128(0, 6))
-            and not coalesce(pooled.is_value_unknown, false),
+            not has_unknown_pool and not coalesce(pooled.is_value_unknown, false),
             coalesce(pooled.value_usdc, toDecimal128(0, 6)),
             null
         )

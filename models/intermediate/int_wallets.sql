@@ -19,6 +19,7 @@ wallets as (
         -- Fills of unknown tokens are in no position, so what they booked and what is held of them is not known.
         multiIf(
             countIf(wallet_conditions.realized_pnl_usdc is null) > 0, 'condition not loaded',
+            countIf(wallet_conditions.has_unknown_pool) > 0, 'pool not loaded',
             countIf(wallet_conditions.unrealized_pnl_usdc is null) > 0, 'never traded',
             null
         ) as unrealized_unknown_because,
@@ -26,6 +27,7 @@ wallets as (
             unrealized_unknown_because is null, sum(wallet_conditions.unrealized_pnl_usdc), null
         ) as unrealized_pnl_usdc,
         toBool(countIf(least(open_shares_0, open_shares_1) < 0) > 0) as has_negative_holdings,
+        toBool(countIf(wallet_conditions.has_unknown_pool) > 0) as has_unknown_pool,
         sum(wallet_conditions.volume_usdc) as volume_usdc,
         sum(wallet_conditions.fees_usdc) as fees_usdc,
         sum(wallet_conditions.paid_in_usdc) as paid_in_usdc,

@@ -13,12 +13,14 @@ complete as (select * from {{ ref('int_complete_until') }}),
 system_addresses as (select address from {{ ref('int_system_addresses') }}),
 
 -- Exchanges and adapters hold and move what is others'; they trade for nobody. Who sold what was never bought has a
--- history that is not landed, or transfers that nobody serves: that P&L is not known.
+-- history that is not landed, or transfers that nobody serves: that P&L is not known. Nor is it where nobody can tell
+-- what is in a pool.
 traders as (
     select * from wallets
     where
         wallet not in (select address from system_addresses)
         and not has_negative_holdings
+        and not has_unknown_pool
 ),
 
 contenders as (
