@@ -17,10 +17,14 @@ from unittest import mock
 
 import pytest
 
+from loaders.embedded import WarehouseBusy
 from loaders.entities import ENTITIES, Row
+from loaders.leases import Claim, Lease
 from loaders.standin.goldsky import Goldsky
+from loaders.standin.node import FIRST_BLOCK, Node
 from loaders.standin.world import World, simulate
 from loaders.target import TargetError, read_target
+from loaders.tests import test_logs
 from loaders.tests.clusters import Cluster, ClusterDesk, started_cluster
 from loaders.tests.conftest import MARTS, PROJECT, Desk
 from loaders.tests.processes import Processes, processes
@@ -349,6 +353,30 @@ def test_a_load_outlasts_a_shard_that_is_killed_and_comes_back(desk: ClusterDesk
     # Acknowledged means on the shard, not on its way.
     for node in desk.server.nodes:
         assert desk.rows_at(node, "select sum(data_files) from system.distribution_queue") == [(0,)]
+
+
+def test_a_cluster_takes_back_what_has_left_the_chain(desk: ClusterDesk) -> None:
+    """What is landed is read from all shards, and landed again as gone on the same ones."""
+    made = test_logs.history(fills=500)
+    with Node(made, head=test_logs.HEAD) as node:
+        test_logs.load(desk, node)
+        node.reorganise(FIRST_BLOCK + 2_000, [])
+        assert "the chain was reorganised" in test_logs.load(desk, node).out
+    left = [log for log in made if log.block < FIRST_BLOCK + 2_000]
+    assert test_logs.landed(desk) == test_logs.fills_of(left)
+
+
+def test_two_do_not_load_the_same_at_once(desk: ClusterDesk) -> None:
+    call(desk, "setup")
+    with mock.patch.dict(os.environ, desk.environment(), clear=True):
+        target = read_target(None, PROJECT)
+    with opened(target) as one, opened(target) as other:
+        first, second = (Lease(at, at_work, Claim(("Split",))) for at, at_work in ((one, "first"), (other, "second")))
+        first.take()
+        with pytest.raises(WarehouseBusy, match="run first"):
+            second.take()
+        first.free()
+        second.take()
 
 
 def test_replicated_engines_are_asked_for(desk: ClusterDesk) -> None:
