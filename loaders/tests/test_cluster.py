@@ -17,9 +17,7 @@ from unittest import mock
 
 import pytest
 
-from loaders.embedded import WarehouseBusy
 from loaders.entities import ENTITIES, Row
-from loaders.leases import Claim, Lease
 from loaders.standin.goldsky import Goldsky
 from loaders.standin.node import FIRST_BLOCK, Node
 from loaders.standin.world import World, simulate
@@ -342,6 +340,7 @@ def test_a_load_outlasts_a_shard_that_is_killed_and_comes_back(desk: ClusterDesk
         endpoint.latency = 0.3
         process = start.start(desk, "load", "fills", GOLDSKY_CONCURRENCY="1", POLYLEDGER_BATCH_ROWS="1000")
         until(lambda: desk.has_tables() and landed(desk), process)
+        assert "is being loaded by process" in call(desk, "load", "fills", code=1).err
         desk.server.nodes[1].kill()
         time.sleep(1)
         desk.server.nodes[1].start()
@@ -364,19 +363,6 @@ def test_a_cluster_takes_back_what_has_left_the_chain(desk: ClusterDesk) -> None
         assert "the chain was reorganised" in test_logs.load(desk, node).out
     left = [log for log in made if log.block < FIRST_BLOCK + 2_000]
     assert test_logs.landed(desk) == test_logs.fills_of(left)
-
-
-def test_two_do_not_load_the_same_at_once(desk: ClusterDesk) -> None:
-    call(desk, "setup")
-    with mock.patch.dict(os.environ, desk.environment(), clear=True):
-        target = read_target(None, PROJECT)
-    with opened(target) as one, opened(target) as other:
-        first, second = (Lease(at, at_work, Claim(("Split",))) for at, at_work in ((one, "first"), (other, "second")))
-        first.take()
-        with pytest.raises(WarehouseBusy, match="run first"):
-            second.take()
-        first.free()
-        second.take()
 
 
 def test_replicated_engines_are_asked_for(desk: ClusterDesk) -> None:
