@@ -91,7 +91,7 @@ def test_a_load_gives_up_on_a_server_that_stays_away_and_goes_on_later(
 ) -> None:
     endpoint.latency = 0.3
     process = start.start(frail, "load", "fills", GOLDSKY_CONCURRENCY="1", patience=1.0, POLYLEDGER_BATCH_ROWS="1000")
-    until(lambda: frail.has_tables() and landed(frail), process)
+    until(lambda: frail.has_tables() and landed(frail) and open_windows(frail), process)
     frail.server.kill()
     assert process.wait() == 1
     waiting, error, advice = process.err.read_text().splitlines()
