@@ -5,8 +5,8 @@
         merge('{{ relations[0].schema }}', '^({{ relations | map(attribute="identifier") | join("|") }})$')
     {%- endset -%}
     {#- On a cluster as a subquery: shards would be asked to reckon with columns that their table lacks, and name
-        themselves by their local tables. -#}
-    {%- if is_cluster() -%}
+        themselves by their local tables. (sqlfluff knows no target.) -#}
+    {%- if target is defined and target.cluster -%}
         (select *, replaceRegexpOne(_table, '_local2?$', '') as _table from {{ merge }})
     {%- else -%}
         {{ merge }}

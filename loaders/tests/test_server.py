@@ -91,7 +91,7 @@ def test_a_load_gives_up_on_a_server_that_stays_away_and_goes_on_later(
 ) -> None:
     endpoint.latency = 0.3
     process = start.start(frail, "load", "fills", GOLDSKY_CONCURRENCY="1", patience=1.0, POLYLEDGER_BATCH_ROWS="1000")
-    until(lambda: frail.has_tables() and landed(frail), process)
+    until(lambda: frail.has_tables() and landed(frail) and open_windows(frail), process)
     frail.server.kill()
     assert process.wait() == 1
     waiting, error, advice = process.err.read_text().splitlines()
@@ -171,9 +171,8 @@ def watched_build(desk: ServerDesk, victim: ClickHouse) -> set[Any]:
 
 
 def wallets_and_fills(marts: dict[str, list[tuple[Any, ...]]]) -> tuple[int, int]:
-    """What fct_wallet_pnl says of them."""
-    fills = marts["fct_fills"]
-    return len(marts["fct_wallet_pnl"]), len(fills)
+    """What fct_wallet_pnl must say of them: fct_fills has a row for each fill."""
+    return len(marts["fct_wallet_pnl"]), len(marts["fct_fills"])
 
 
 def test_a_server_that_is_killed_amid_a_build_has_the_same_numbers_in_the_end(
