@@ -35,7 +35,8 @@
 
 
 {#- What is known of each table and view: {relation: {inputs, state}}. The state of a view is its query. That of a raw
-    table says which rows were ever inserted: merges keep the numbers of blocks. -#}
+    table says which rows were ever inserted, or changed in place: merges keep the numbers of the newest block and of the
+    mutation. (What no mutation has touched has the number of its oldest block as data_version.) -#}
 {% macro known_relations() %}
     {% set found = run_query("
         select
@@ -55,7 +56,7 @@
                     table,
                     partition_id,
                     max(max_block_number) as block,
-                    max(data_version) as version
+                    maxIf(data_version, data_version > max_block_number) as version
                 from system.parts
                 where database = '" ~ raw_schema() ~ "' and active
                 group by database, table, partition_id
