@@ -43,8 +43,9 @@
             concat(tables.database, '.', tables.name) as relation,
             extract(comment, 'inputs (\\\\w+)') as inputs,
             multiIf(
+                tables.database = '" ~ raw_schema() ~ "',
+                if(engine like '%MergeTree', concat(toString(uuid), blocks), ''),
                 engine = 'View', replaceRegexpAll(create_table_query, '\\\\b" ~ target.schema ~ "\\\\b', ''),
-                tables.database = '" ~ raw_schema() ~ "' and engine like '%MergeTree', concat(toString(uuid), blocks),
                 extract(comment, 'rows (\\\\w+)')
             ) as state
         from system.tables as tables

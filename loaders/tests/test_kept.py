@@ -116,3 +116,11 @@ def test_another_query_or_seed_is_seen(built: Desk, tmp_path: Path) -> None:
     found = made(built, *words)
     assert {"int_condition_balances", "int_entries"} & found
     assert not {"int_tokens", "int_moved_fills"} & found
+
+
+def test_what_cannot_be_told_is_made_each_time(built: Desk) -> None:
+    """Somebody's own view in the place of a raw table."""
+    write(built, "rename table polyledger_raw.file_payouts to polyledger_raw.theirs")
+    write(built, "create view polyledger_raw.file_payouts as select * from polyledger_raw.theirs")
+    assert "int_payout_vectors" in made(built)
+    assert made(built) == {"int_payout_vectors"}
