@@ -29,7 +29,7 @@ def main() -> int:
             for entity in (ORDER_FILLS, SPLITS, MERGES, REDEMPTIONS, CONVERSIONS):
                 table = f"{warehouse.raw}.{entity.table}"
                 warehouse.command(f"insert into {table} select * replace (now64(6) as _loaded_at) from {table}")
-        print(desk.dbt("build").stdout)
+        print(desk.dbt("build", "--exclude-resource-type", "unit_test").stdout)  # these know no rows
         second = desk.marts()
     changed = [mart for mart in first if first[mart] != second[mart]]
     empty = [mart for mart in first if not first[mart]]

@@ -37,7 +37,7 @@ class Told:
         return Counter((row["funder"], self.pools[row["fpmm"]]) for row in rows)
 
 
-@pytest.fixture(scope="module", params=[71, 72], ids=lambda seed: f"world_{seed}")
+@pytest.fixture(scope="module", params=[71, pytest.param(72, marks=pytest.mark.long)], ids=lambda seed: f"world_{seed}")
 def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     """Loaded twice, data tests and all."""
     world = simulate(request.param, steps=2500, pools=6)
