@@ -21,16 +21,23 @@
         model.columns.values() | map(attribute='data_type', default='') | list,
         states_of(model.depends_on.nodes, relations, {}),
     ], sort_keys=true)) -%}
-    {% if compares and not should_full_refresh() and relations.get(this.schema ~ '.' ~ this.identifier, {}).inputs == inputs %}
+    {%- set stands = relations.get(this.schema ~ '.' ~ this.identifier, {}) -%}
+    {% if compares and not should_full_refresh() and stands.inputs == inputs %}
         {% call statement('main') %}select 'kept'{% endcall %}
+        {#- Written once more: the time of the comment is that of the rows that the table is known to be of (verify). -#}
+        {% do write_states(this, inputs, stands.state) %}
         {{ return({'relations': [this.incorporate(type='table')]}) }}
     {% endif %}
     {%- set built = dbt.materialization_table_clickhouse() -%}
     {% if compares %}
-        {% set rows = state_of_rows(this) or inputs %}
-        {% do run_query("alter table " ~ this ~ " modify comment 'inputs " ~ inputs ~ ", rows " ~ rows ~ "'") %}
+        {% do write_states(this, inputs, state_of_rows(this) or inputs) %}
     {% endif %}
     {{ return(built) }}
+{% endmacro %}
+
+
+{% macro write_states(relation, inputs, rows) %}
+    {% do run_query("alter table " ~ relation ~ " modify comment 'inputs " ~ inputs ~ ", rows " ~ rows ~ "'") %}
 {% endmacro %}
 
 

@@ -182,12 +182,13 @@ def test_a_server_that_is_killed_amid_a_build_has_the_same_numbers_in_the_end(
 
     People saw whole tables: those of the build before, or the new ones.
     """
-    world = simulate(11, steps=400)
+    world = simulate(11, steps=400, pools=2)
     there = ServerDesk(tmp_path / "there", server=mortal_clickhouse)
     with Goldsky(world.entities, head=world.until) as endpoint:
         for one in (desk, there):
             one.base_url = endpoint.base_url
             one.load_everything(code=None)
+            one.polyledger("load", "amm")
     # The build before knew half of the fills.
     there.rows("create table polyledger_raw.all_fills clone as polyledger_raw.order_filled_events")
     there.rows("delete from polyledger_raw.order_filled_events where timestamp >= '2025-02-01'")
