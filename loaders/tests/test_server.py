@@ -171,8 +171,8 @@ def watched_build(desk: ServerDesk, victim: ClickHouse) -> set[Any]:
 
 
 def wallets_and_fills(marts: dict[str, list[tuple[Any, ...]]]) -> tuple[int, int]:
-    """What fct_wallet_pnl must say of them: fct_fills has a row for each fill."""
-    return len(marts["fct_wallet_pnl"]), len(marts["fct_fills"])
+    """What fct_wallet_pnl must say of them: each fill, and each trade with a market maker, is a row."""
+    return len(marts["fct_wallet_pnl"]), len(marts["fct_fills"]) + len(marts["fct_amm_trades"])
 
 
 def test_a_server_that_is_killed_amid_a_build_has_the_same_numbers_in_the_end(
