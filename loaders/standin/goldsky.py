@@ -490,7 +490,11 @@ class Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:  # the client hung up
+            self.close_connection = True
+            return
         self.send(self.of.reply(self.path, self.headers.get("Authorization"), body))
 
     def do_GET(self) -> None:
