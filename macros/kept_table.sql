@@ -13,7 +13,8 @@
     that read it are kept too. With `--defer` all are built: what they read stands elsewhere. -#}
 {% macro kept_table() %}
     {%- set compares = not flags.DEFER -%}
-    {%- set relations = known_relations() if compares else {} -%}
+    {%- set read = nodes_read(model.depends_on.nodes, []) -%}
+    {%- set relations = known_relations(read + [model]) if compares else {} -%}
     {#- Without the name of the database: `publish` builds in another one, and exchanges them. -#}
     {%- set inputs = local_md5(tojson([
         modules.re.sub('\\b' ~ target.schema ~ '\\b', '', sql),
@@ -41,10 +42,34 @@
 {% endmacro %}
 
 
-{#- What is known of each table and view: {relation: {inputs, state}}. The state of a view is its query. That of a raw
+{#- All that a query reads, views seen through: sources, seeds, tables and the views themselves. -#}
+{% macro nodes_read(unique_ids, found) %}
+    {% for id in unique_ids %}
+        {% set node = graph.sources.get(id) or graph.nodes[id] %}
+        {% if node not in found %}
+            {% do found.append(node) %}
+            {% if is_view(node) %}
+                {% do nodes_read(node.depends_on.nodes, found) %}
+            {% endif %}
+        {% endif %}
+    {% endfor %}
+    {{ return(found) }}
+{% endmacro %}
+
+
+{% macro is_view(node) %}
+    {{ return(node.resource_type == 'model' and node.config.materialized != 'table') }}
+{% endmacro %}
+
+
+{#- What is known of the tables and views of nodes: {relation: {inputs, state}}. The state of a view is its query. That of a raw
     table says which rows were ever inserted, or changed in place: merges keep the numbers of the newest block and of the
     mutation. (What no mutation has touched has the number of its oldest block as data_version.) -#}
-{% macro known_relations() %}
+{% macro known_relations(nodes) %}
+    {% set names = [] %}
+    {% for node in nodes %}
+        {% do names.append("'" ~ (node.identifier or node.alias) ~ "'") %}
+    {% endfor %}
     {% set found = run_query("
         select
             concat(tables.database, '.', tables.name) as relation,
@@ -66,12 +91,14 @@
                     max(max_block_number) as block,
                     maxIf(data_version, data_version > max_block_number) as version
                 from system.parts
-                where database = '" ~ raw_schema() ~ "' and active
+                where database = '" ~ raw_schema() ~ "' and table in (" ~ names | join(', ') ~ ") and active
                 group by database, table, partition_id
             )
             group by database, table
         ) as parts on tables.database = parts.database and tables.name = parts.table
-        where tables.database in ('" ~ raw_schema() ~ "', '" ~ target.schema ~ "')
+        where
+            tables.database in ('" ~ raw_schema() ~ "', '" ~ target.schema ~ "')
+            and tables.name in (" ~ names | join(', ') ~ ")
     ") %}
     {% set relations = {} %}
     {% for row in found.rows %}
@@ -91,7 +118,7 @@
             {% set found = relations.get(node.schema ~ '.' ~ (node.identifier or node.alias), {}).state or invocation_id %}
             {% if node.resource_type == 'seed' %}
                 {% set found = [node.checksum, node.config.column_types] %}
-            {% elif node.resource_type == 'model' and node.config.materialized != 'table' %}
+            {% elif is_view(node) %}
                 {% set found = [found, states_of(node.depends_on.nodes, relations, known)] %}
             {% endif %}
             {% do known.update({id: local_md5(tojson(found, sort_keys=true))}) %}

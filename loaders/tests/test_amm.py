@@ -160,7 +160,7 @@ def test_loading_again_changes_nothing(told: Told) -> None:
     assert {name: len(rows) for name, rows in before.items()} == {
         table: len(told.world.entities[entity]) for table, entity in zip(RAW, ENTITIES, strict=True)
     }
-    told.desk.dbt("build", "--exclude-resource-type", "unit_test")
+    told.desk.dbt("run")
     assert told.desk.marts() == marts
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import clickhouse_connect
 import jinja2
@@ -2141,22 +2142,37 @@ def failures(bench: Bench) -> Failures:
     return failures_of
 
 
+# A run each: those that are seen in every `make test`; the others are in `make test-long`.
+ALWAYS = (
+    "P&L is cash plus winning shares",
+    "a row is one wallet's fill, not both sides'",
+    "a fill landed twice counts once",
+    "the first numerator is of the first outcome, in P&L",
+)
 GROUPS = (*in_rounds(UNIT_BREAKS), *DATA_BREAKS, *((broken,) for broken in LEDGER_BREAKS))
 
 
-@pytest.mark.parametrize(
-    "group, broken",
-    [pytest.param(group, broken, id=broken.rule.replace(" ", "_")) for group in GROUPS for broken in group],
-)
+def one_of(group: tuple[Break, ...], broken: Break) -> Any:
+    is_long = broken in LEDGER_BREAKS and broken.rule not in ALWAYS
+    marks = [pytest.mark.long] if is_long else []
+    return pytest.param(group, broken, id=broken.rule.replace(" ", "_"), marks=marks)
+
+
+@pytest.mark.parametrize("group, broken", [one_of(group, broken) for group in GROUPS for broken in group])
 def test_a_broken_rule_fails_its_test(group: tuple[Break, ...], broken: Break, failures: Failures) -> None:
     assert set(broken.tests) <= failures(group)
 
 
-@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.rule.replace(" ", "_"))
+@pytest.mark.parametrize(
+    "damage",
+    [DAMAGES[0], *(pytest.param(damage, marks=pytest.mark.long) for damage in DAMAGES[1:])],
+    ids=lambda damage: damage.rule.replace(" ", "_"),
+)
 def test_a_lost_page_fails_its_tests(bench: Bench, damage: Damage) -> None:
     assert set(damage.tests) <= bench.failed(*ledger(damage.tests), rows=[damage.statement])
 
 
+@pytest.mark.long
 def test_a_page_that_is_landed_twice_changes_nothing(bench: Bench) -> None:
     failed = bench.failed("build", "--exclude-resource-type", "unit_test", rows=[TWICE])
     assert not failed

@@ -123,6 +123,7 @@ def test_another_query_or_seed_is_seen(built: Desk, tmp_path: Path) -> None:
     assert not {"int_tokens", "int_moved_fills"} & found
 
 
+@pytest.mark.long
 def test_what_cannot_be_told_is_made_each_time(built: Desk) -> None:
     """Somebody's own view in the place of a raw table."""
     write(built, "rename table polyledger_raw.file_payouts to polyledger_raw.theirs")

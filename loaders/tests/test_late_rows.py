@@ -99,6 +99,7 @@ def test_a_late_fill_changes_what_it_is_about(built: Desk) -> None:
     assert built.marts() == marts
 
 
+@pytest.mark.long
 def test_a_fill_that_a_reorganisation_moved_counts_once_with_its_newest_copy(built: Desk) -> None:
     """Five matches move within a month, five more across its end; then all move back."""
     before, marts = read(built), built.marts()
@@ -191,8 +192,10 @@ def busy_condition(built: Desk) -> str:
 
 @pytest.mark.parametrize(
     ("numerators", "denominator"),
-    [("[]", "0"), ("['0', '1']", "1")],
-    ids=["a condition resolves later", "a payout is corrected"],
+    [
+        pytest.param("[]", "0", id="a condition resolves later", marks=pytest.mark.long),
+        pytest.param("['0', '1']", "1", id="a payout is corrected"),
+    ],
 )
 def test_a_new_payout_changes_what_its_holders_have(
     built: Desk, busy_condition: str, numerators: str, denominator: str

@@ -1,6 +1,6 @@
 """P&L of simulated worlds, from rows over HTTP to the marts, against ledgers that share no step with the models.
 
-Every wallet and condition is compared. Amounts are base units here (10^-6 USDC or shares). Three worlds are always
+Every wallet and condition is compared. Amounts are base units here (10^-6 USDC or shares). One world is always
 played; `make test-long` plays ten.
 """
 
@@ -46,7 +46,7 @@ WORLDS: dict[int, dict[str, Any]] = {
     39: {"plain": 60},
     40: {"fees": False, "neg_risk_events": 12},
 }
-ALWAYS = (31, 32, 33)
+ALWAYS = (31,)
 
 
 @dataclass(frozen=True)
