@@ -67,7 +67,11 @@ class Desk:
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What a plain client without any settings reads."""
-        return READERS.submit(_read, str(self.data), query).result()
+        return self.all_rows([query])[0]
+
+    def all_rows(self, queries: list[str]) -> list[list[tuple[Any, ...]]]:
+        """The same for several queries: to open a warehouse takes longer than to read it."""
+        return READERS.submit(_read, str(self.data), queries).result()
 
     def has_tables(self) -> bool:
         """Whether a load got so far."""
@@ -75,13 +79,14 @@ class Desk:
 
     def marts(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every mart, in an order of its own."""
-        return {mart: sorted(self.rows(f"select * from polyledger.{mart}"), key=repr) for mart in MARTS}
+        found = self.all_rows([f"select * from polyledger.{mart}" for mart in MARTS])
+        return {mart: sorted(rows, key=repr) for mart, rows in zip(MARTS, found, strict=True)}
 
 
-def _read(path: str, query: str) -> list[tuple[Any, ...]]:
+def _read(path: str, queries: list[str]) -> list[list[tuple[Any, ...]]]:
     client = clickhouse_connect.get_client(interface="chdb", path=path)
     try:
-        return [tuple(row) for row in client.query(query).result_rows]
+        return [[tuple(row) for row in client.query(query).result_rows] for query in queries]
     finally:
         client.close()
 
@@ -174,10 +179,13 @@ class ServerDesk(Desk):
         }
         return super().environment(**own | self.server.settings | more)
 
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        for name, own in self.databases.items():
-            query = query.replace(f"{name}.", f"{own}.")
-        return self.server.rows(query)
+    def all_rows(self, queries: list[str]) -> list[list[tuple[Any, ...]]]:
+        found = []
+        for query in queries:
+            for name, own in self.databases.items():
+                query = query.replace(f"{name}.", f"{own}.")
+            found.append(self.server.rows(query))
+        return found
 
     def drop(self) -> None:
         for database in self.databases.values():

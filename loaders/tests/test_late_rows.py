@@ -50,13 +50,10 @@ def change(desk: Desk, *statements: str) -> None:
 
 
 def read(desk: Desk) -> Rows:
-    return {
-        mart: {
-            tuple(map(str, row[:-1])): row[-1]
-            for row in desk.rows(f"select {', '.join(key)}, toString(tuple(*)) from polyledger.{mart}")
-        }
-        for mart, key in KEYS.items()
-    }
+    found = desk.all_rows(
+        [f"select {', '.join(key)}, toString(tuple(*)) from polyledger.{mart}" for mart, key in KEYS.items()]
+    )
+    return {mart: {tuple(map(str, row[:-1])): row[-1] for row in rows} for mart, rows in zip(KEYS, found, strict=True)}
 
 
 def changed(before: Rows, after: Rows, mart: str) -> set[tuple[str, ...]]:
