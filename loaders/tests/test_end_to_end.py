@@ -13,6 +13,7 @@ from loaders.tests.conftest import MARTS, SHARED, Desk
 
 RECORDINGS = SHARED / "data"
 BASE_UNITS = 10**6
+TEXTS = ("String", "Nullable(String)")
 
 
 @pytest.fixture(scope="module")
@@ -124,24 +125,14 @@ def test_a_plain_client_reads_null_where_a_value_is_unknown(loaded: Desk) -> Non
         "leaderboard": ["roi", "win_rate", "omega_ratio", "sharpe_ratio"],
     }
     for mart, columns in unknown.items():
-        for column in columns:
-            assert loaded.rows(f"select countIf({column} is null) > 0 from polyledger.{mart}") == [(True,)], (
-                mart,
-                column,
-            )
+        counts = ", ".join(f"countIf({column} is null) > 0" for column in columns)
+        assert loaded.rows(f"select {counts} from polyledger.{mart}") == [(True,) * len(columns)], mart
     for mart in MARTS:
         types = loaded.rows(f"select name, type from system.columns where database = 'polyledger' and table = '{mart}'")
-        for name, kind in types:
-            if kind in ("String", "Nullable(String)"):
-                assert loaded.rows(f"select countIf({name} in ('', '0x')) from polyledger.{mart}") == [(0,)], (
-                    mart,
-                    name,
-                )
-            if "DateTime" in kind:
-                assert loaded.rows(f"select countIf(toYear({name}) = 1970) from polyledger.{mart}") == [(0,)], (
-                    mart,
-                    name,
-                )
+        wrong = {name: f"countIf({name} in ('', '0x'))" for name, kind in types if kind in TEXTS}
+        wrong |= {name: f"countIf(toYear({name}) = 1970)" for name, kind in types if "DateTime" in kind}
+        (found,) = loaded.rows(f"select {', '.join(wrong.values())} from polyledger.{mart}")
+        assert dict(zip(wrong, found, strict=True)) == dict.fromkeys(wrong, 0), mart
 
 
 def test_other_projects_conditions_are_kept_in_raw_and_out_of_the_marts(world: World, loaded: Desk) -> None:
