@@ -1,6 +1,6 @@
 """python -m loaders.tests.build_twice: load a simulated world, dbt build with all tests, and once more: the same marts.
 
-Before the second build every event is landed again, or nothing would be built. The part of `make test` that shows dbt's
+Before the second build every row is landed again, or nothing would be built. The part of `make test` that shows dbt's
 own output.
 """
 
@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from loaders.entities import CONVERSIONS, MERGES, ORDER_FILLS, REDEMPTIONS, SPLITS
+from loaders.entities import ENTITIES
 from loaders.standin.goldsky import Goldsky
 from loaders.standin.world import simulate
 from loaders.target import read_target
@@ -26,7 +26,7 @@ def main() -> int:
         print(desk.dbt("build").stdout)
         first = desk.marts()
         with opened(replace(read_target("embedded"), host=f"chdb:{desk.data}")) as warehouse:
-            for entity in (ORDER_FILLS, SPLITS, MERGES, REDEMPTIONS, CONVERSIONS):
+            for entity in ENTITIES:
                 table = f"{warehouse.raw}.{entity.table}"
                 warehouse.command(f"insert into {table} select * replace (now64(6) as _loaded_at) from {table}")
         print(desk.dbt("build", "--exclude-resource-type", "unit_test").stdout)  # these know no rows

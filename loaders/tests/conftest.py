@@ -50,6 +50,7 @@ class Desk:
             "GOLDSKY_REQUESTS_PER_SECOND": "10000",
             "DBT_TARGET_PATH": str(self.data.with_name("target")),
             "DBT_LOG_PATH": str(self.data.with_name("logs")),
+            "DBT_LOG_LEVEL_FILE": "info",
             **more,
         }
 
@@ -59,6 +60,8 @@ class Desk:
 
     def dbt(self, *words: str, code: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
         """Run dbt on the project; its exit code must be `code`, unless that is None."""
+        if words[0] in ("build", "run", "test") and "--threads" not in words:
+            words = (*words, "--threads", "2")  # the tests share the processors
         return _run([sys.executable, "-m", "dbt.cli.main", "--no-use-colors", *words], self.environment(**env), code)
 
     def load_everything(self, *, code: int | None = 0, **env: str) -> None:

@@ -16,7 +16,17 @@ Row = dict[str, Any]
 Landed = tuple[str, Row]  # entity and row
 
 BY_NAME = {entity.name: entity for entity in ENTITIES}
-EVENTS = ("OrderFilledEvent", "FeeRefundedEntity", "Split", "Merge", "Redemption", "NegRiskConversion")
+EVENTS = (
+    "OrderFilledEvent",
+    "FeeRefundedEntity",
+    "Split",
+    "Merge",
+    "Redemption",
+    "NegRiskConversion",
+    "FpmmTransaction",
+    "FpmmFundingAddition",
+    "FpmmFundingRemoval",
+)
 ERA = datetime(2022, 11, 21, tzinfo=UTC)
 
 
@@ -45,6 +55,8 @@ class Arrival:
         self.land("MarketData", [row for row in self.world.entities["MarketData"] if row["condition"] not in unknown])
         first, *others = self.world.entities["NegRiskEvent"]
         self.land("NegRiskEvent", [first | {"questionCount": first["questionCount"] - 1}, *others])
+        self.unseen, *pools = self.world.entities["FixedProductMarketMaker"]
+        self.land("FixedProductMarketMaker", pools)
         self.advance(len(self.coming) // 2)
 
     def step(self, count: int) -> list[str]:
@@ -59,6 +71,7 @@ class Arrival:
             self.positions,
             self.question,
             self.conditions_known,
+            self.pool_known,
         ]
         chosen = sorted(range(len(happenings)), key=lambda _: self.random.random())[:count]
         return [self.advance(len(self.coming) // 4), *(happenings[number]() for number in chosen)]
@@ -149,6 +162,10 @@ class Arrival:
         self.land("Condition", [self.payouts[row["id"]] if row["id"] in self.paid else row for row in conditions])
         self.land("MarketData", tokens)
         return f"{len(conditions)} conditions and {len(tokens)} tokens became known"
+
+    def pool_known(self) -> str:
+        self.land("FixedProductMarketMaker", [self.unseen])
+        return "a market maker became known, of whom events may be landed"
 
     def some(self, things: list[Any], percent: int) -> list[Any]:
         """A part of them, at least one if there is any."""

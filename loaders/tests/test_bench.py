@@ -221,6 +221,7 @@ def figures_of(*words: str) -> dict[str, dict[str, Any]]:
     return {figure["name"]: figure for ones in run["figures"].values() for figure in ones}
 
 
+@pytest.mark.long
 def test_the_bench_shows_every_figure_of_loading() -> None:
     figures = figures_of("--only", "loading")
     assert " ".join(figures) == FIGURES

@@ -188,7 +188,7 @@ def test_one_wallet_in_renamed_databases_builds_on_one_thread(desk: Desk, world:
         desk.base_url = endpoint.base_url
         for words in (["fills", "--wallet", wallet], ["activity", "--wallet", wallet], ["payouts"]):
             call(desk, "load", *words, **names)
-    said = desk.dbt("build", "--threads", "1", *WITHOUT_UNIT_TESTS, **names).stdout
+    said = desk.dbt("build", "--threads", "1", "--exclude-resource-types", "test", "unit_test", **names).stdout
     assert "ERROR=0 SKIP=0" in said
     own = [row for row in world.entities["OrderFilledEvent"] if row["maker"] == wallet]
     assert desk.rows("select count(), uniqExact(wallet) from ledger.fct_fills") == [(len(own), 1)]

@@ -48,6 +48,7 @@ def test_where_nothing_is_new_nothing_is_made(built: Desk) -> None:
     assert made(built) == set()
 
 
+@pytest.mark.long
 def test_a_build_in_full_makes_all(built: Desk) -> None:
     tables = set(parts(built)) - {"system_addresses", "dome_baseline"}
     assert made(built, "--full-refresh") == tables
@@ -86,6 +87,7 @@ def test_a_payout_makes_what_is_valued_and_no_fill(built: Desk) -> None:
     assert before != dict(built.rows("select wallet, settled_pnl_usdc from polyledger.fct_wallet_pnl"))
 
 
+@pytest.mark.long
 def test_rows_taken_away_are_seen(built: Desk) -> None:
     write(
         built,

@@ -61,6 +61,7 @@ def changed(before: Rows, after: Rows, mart: str) -> set[tuple[str, ...]]:
     return {key for key in keys if before[mart].get(key) != after[mart].get(key)}
 
 
+@pytest.mark.long
 def test_a_late_fill_changes_what_it_is_about(built: Desk) -> None:
     """The rows of an old match arrive last, as when a window was read anew."""
     before, marts = read(built), built.marts()
@@ -187,12 +188,11 @@ def busy_condition(built: Desk) -> str:
     return str(condition)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("numerators", "denominator"),
-    [
-        pytest.param("[]", "0", id="a condition resolves later", marks=pytest.mark.long),
-        pytest.param("['0', '1']", "1", id="a payout is corrected"),
-    ],
+    [("[]", "0"), ("['0', '1']", "1")],
+    ids=["a condition resolves later", "a payout is corrected"],
 )
 def test_a_new_payout_changes_what_its_holders_have(
     built: Desk, busy_condition: str, numerators: str, denominator: str

@@ -51,23 +51,14 @@ bookings as (
         ) as booking
     union all
     select
-        wallet,
-        settled_on as day,
-        toDecimal128(0, 6) as realized_usdc,
-        settled_pnl_usdc as settled_usdc,
-        settled_pnl_usdc as booked_usdc,
-        is_traded as is_market
-    from settlements
-    union all
-    select
         settlements.wallet as wallet,
         settlements.settled_on as day,
         toDecimal128(0, 6) as realized_usdc,
-        toDecimal128(0, 6) as settled_usdc,
-        -carried_costs.carried_usdc as booked_usdc,
-        false as is_market
+        settlements.settled_pnl_usdc as settled_usdc,
+        settlements.settled_pnl_usdc - coalesce(carried_costs.carried_usdc, toDecimal128(0, 6)) as booked_usdc,
+        settlements.is_traded as is_market
     from settlements
-    inner join carried_costs
+    left join carried_costs
         on
             settlements.wallet = carried_costs.wallet
             and settlements.condition_id = carried_costs.condition_id
