@@ -62,9 +62,10 @@
 {% endmacro %}
 
 
-{#- What is known of the tables and views of nodes: {relation: {inputs, state}}. The state of a view is its query. That of a raw
-    table says which rows were ever inserted, or changed in place: merges keep the numbers of the newest block and of the
-    mutation. (What no mutation has touched has the number of its oldest block as data_version.) -#}
+{#- What is known of the tables and views of nodes: {relation: {inputs, state}}. The state of a view is its query. That of
+    a raw table says which rows were ever inserted, or changed in place: merges keep the numbers of the newest block and
+    of the mutation. (What no mutation has touched has the number of its oldest block as data_version.) Other relations
+    are not asked for: to write out the query of every view would take longer than most models here. -#}
 {% macro known_relations(nodes) %}
     {% set names = [] %}
     {% for node in nodes %}
