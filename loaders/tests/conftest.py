@@ -243,3 +243,23 @@ def desk(tmp_path: Path) -> Desk:
 @pytest.fixture(scope="module")
 def module_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     yield Desk(tmp_path_factory.mktemp("desk") / "warehouse")
+
+
+# What takes longest comes first, so that no worker is left alone with it.
+LONGEST = (
+    "cluster",
+    "broken_rules",
+    "server",
+    "publish",
+    "kills",
+    "end_to_end",
+    "embedded",
+    "kept",
+    "faults",
+    "ledger",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))

@@ -180,8 +180,10 @@ class Arrival:
 
     def land(self, name: str, rows: list[Row]) -> None:
         """As a load lands them."""
+        references = {field.name for field in BY_NAME[name].fields if field.is_reference}
         if rows:
-            block = BY_NAME[name].block(rows, "run")
+            served = [{key: {"id": row[key]} if key in references else row[key] for key in row} for row in rows]
+            block = BY_NAME[name].block(served, "run")
             assert not block.damaged
             with self.warehouse() as warehouse:
                 warehouse.insert(BY_NAME[name], [block.data], block.rows)

@@ -374,6 +374,7 @@ def test_replicated_engines_are_asked_for(desk: ClusterDesk) -> None:
         "int_neg_risk_questions",
         code=None,
         CLICKHOUSE_REPLICATED="true",
+        DBT_LOG_LEVEL_FILE="debug",
     )
     log = (desk.data.with_name("logs") / "dbt.log").read_text()
     assert "engine = ReplicatedMergeTree()" in log
