@@ -89,6 +89,7 @@ def test_days_and_resolutions_add_to_a_clone_and_are_forgotten(warehouse: Wareho
     assert warehouse.rows(f"select distinct chapter from {made.scratch}.lots") == [("history",)]
 
 
+@pytest.mark.long
 def test_the_models_are_measured(tmp_path: Path) -> None:
     keep = ("--keep", str(tmp_path))
     figures = figures_of("--only", "full", "--only", "queries", *keep)
