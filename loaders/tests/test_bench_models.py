@@ -114,7 +114,7 @@ def test_the_models_are_measured(tmp_path: Path) -> None:
 def test_a_history_and_its_days_pass_the_tests_of_the_models(tmp_path: Path) -> None:
     figures_of("--only", "full", "--only", "day", "--keep", str(tmp_path))
     folder = next(tmp_path.glob("fills-*"))
-    Desk(folder / "warehouse").dbt("test", "--exclude-resource-type", "unit_test")
+    Desk(folder / "warehouse").dbt("test", "--exclude-resource-type", "unit_test", DBT_WRITE_JSON="true")
     results = json.loads((folder / "target" / "run_results.json").read_text())["results"]
     tests = [one for one in results if one["unique_id"].startswith("test.")]
     assert {one["unique_id"].split(".")[2] for one in tests if one["status"] != "pass"} == WARNINGS

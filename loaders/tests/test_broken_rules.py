@@ -2073,7 +2073,8 @@ class Bench:
         """Run dbt on the copies; return what became of each node, by name."""
         results = self.desk.data.with_name("target") / "run_results.json"
         results.unlink(missing_ok=True)
-        done = self.desk.dbt(*words, "--project-dir", str(self.project), "--profiles-dir", str(self.project), code=None)
+        places = ("--project-dir", str(self.project), "--profiles-dir", str(self.project))
+        done = self.desk.dbt(*words, *places, code=None, DBT_WRITE_JSON="true")
         assert results.exists(), done.stdout
         found: dict[str, str] = {}
         for node in json.loads(results.read_text())["results"]:

@@ -6,8 +6,6 @@ Where no cluster can be had, tests skip but for those that need none: what table
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -50,9 +48,7 @@ Found = dict[str, list[tuple[Any, ...]]]
 
 def test_every_table_says_by_what_it_is_sharded(tmp_path: Path) -> None:
     """By wallet, condition or token where it has one; views hold nothing."""
-    environment = Desk(tmp_path / "none").environment(POLYLEDGER_TARGET="cluster", CLICKHOUSE_CLUSTER="poly")
-    words = [sys.executable, "-m", "dbt.cli.main", "parse"]
-    subprocess.run(words, env=environment, cwd=PROJECT, check=True, capture_output=True)
+    Desk(tmp_path / "none").dbt("parse", POLYLEDGER_TARGET="cluster", CLICKHOUSE_CLUSTER="poly", DBT_WRITE_JSON="true")
     nodes = json.loads((tmp_path / "target" / "manifest.json").read_text())["nodes"].values()
     tables = [node for node in nodes if node["config"].get("materialized") in ("table", "incremental", "seed")]
     assert len(tables) > 25

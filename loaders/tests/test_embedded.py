@@ -140,12 +140,14 @@ def test_a_host_that_is_no_chdb_is_left_alone(desk: Desk) -> None:
 
 # dbt on it
 
+WRITING: dict[str, Any] = {"GOLDSKY_API_TOKEN": CANARY, "DBT_WRITE_JSON": "true"}
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Desk, str]:
     """A warehouse that dbt has built before anything was loaded, and what dbt said."""
     desk = Desk(tmp_path_factory.mktemp("empty") / "warehouse")
-    done = desk.dbt("build", "--threads", "8", *WITHOUT_UNIT_TESTS, GOLDSKY_API_TOKEN=CANARY)
+    done = desk.dbt("build", "--threads", "8", *WITHOUT_UNIT_TESTS, **WRITING)
     return desk, done.stdout
 
 
@@ -160,11 +162,11 @@ def test_dbt_works_on_it_as_on_any_other(built: tuple[Desk, str]) -> None:
     assert '"fills": 0' in desk.dbt(
         "show", "--output", "json", "--inline", "select count() as fills from {{ ref('fct_fills') }}"
     ).stdout.replace("'", '"')
-    desk.dbt("docs", "generate", GOLDSKY_API_TOKEN=CANARY)
+    desk.dbt("docs", "generate", **WRITING)
     catalog = json.loads((desk.data.with_name("target") / "catalog.json").read_text())
     assert {f"model.polyledger.{mart}" for mart in MARTS} <= catalog["nodes"].keys()
     assert {"wallet", "usdc"} <= catalog["nodes"]["model.polyledger.fct_fills"]["columns"].keys()
-    freshness = desk.dbt("source", "freshness", GOLDSKY_API_TOKEN=CANARY).stdout  # warns: nothing was ever loaded
+    freshness = desk.dbt("source", "freshness", **WRITING).stdout  # warns: nothing was ever loaded
     assert "WARN freshness of goldsky.order_filled_events" in freshness and "ERROR" not in freshness
 
 

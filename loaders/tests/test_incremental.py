@@ -23,7 +23,7 @@ def build(desk: Desk, schema: str, *words: str) -> None:
     """All models and seeds, no tests; each schema with a folder of its own for what dbt remembers."""
     folder = desk.data.with_name(f"target_{schema}")
     resources = ("--resource-type", "model", "--resource-type", "seed")
-    desk.dbt("build", *resources, *words, POLYLEDGER_SCHEMA=schema, DBT_TARGET_PATH=str(folder))
+    desk.dbt("build", *resources, *words, POLYLEDGER_SCHEMA=schema, DBT_TARGET_PATH=str(folder), DBT_WRITE_JSON="true")
 
 
 def nodes(desk: Desk, schema: str) -> list[dict[str, Any]]:

@@ -313,7 +313,7 @@ def some_wallets(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Desk,
             desk.polyledger("load", entity, "--since", begin[:10], "--wallets-from", str(project / SEED))
         desk.polyledger("load", "payouts")
     words = ["--project-dir", str(project), "--profiles-dir", str(project), "--exclude-resource-type", "unit_test"]
-    desk.dbt("build", *words, code=1)
+    desk.dbt("build", *words, code=1, DBT_WRITE_JSON="true")
     return world, desk, project, wallets
 
 

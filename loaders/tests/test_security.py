@@ -308,7 +308,7 @@ def test_secrets_are_never_told(desk: Desk, tmp_path: Path) -> None:
     for more in ({"GOLDSKY_BASE_URL": address}, server | {"CLICKHOUSE_HOST": address}):
         said += [call(desk, *words, code=None, **(secrets | more)) for words in commands[:1] + commands[6:9]]
     said += [ask(desk, 200, {}, json.dumps({"errors": [{"message": f"Bearer {CANARY}"}]}).encode())]
-    told = desk.dbt("build", "--select", "int_windows", code=None, **secrets)
+    told = desk.dbt("build", "--select", "int_windows", code=None, DBT_WRITE_JSON="true", **secrets)
     said.append(Said(told.returncode, told.stdout, told.stderr))
 
     assert any("kept aside" in one.out for one in said) or desk.rows("select count() from polyledger_raw.rejected_rows")

@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(order_by='set_event_id') }}
 
 with splits as (select * from {{ ref('stg_goldsky__splits') }}),
 
