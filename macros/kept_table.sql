@@ -132,11 +132,11 @@
 
 {#- A hash of the rows of a table, whatever their order; none of a large one, where it would cost more than it saves. -#}
 {% macro state_of_rows(relation) %}
-    {% set most = 1000000 %}
     {% set count = run_query("select count() from " ~ relation).rows[0][0] %}
-    {% if count <= most %}
+    {% if count <= var('most_rows_hashed') %}
         {{ return(run_query("
             select concat(toString(count()), 'x', toString(sum(reinterpretAsUInt128(sipHash128(tuple(*))))))
             from " ~ relation).rows[0][0]) }}
     {% endif %}
+    {{ return(none) }}
 {% endmacro %}

@@ -48,6 +48,12 @@ def test_where_nothing_is_new_nothing_is_made(built: Desk) -> None:
     assert made(built) == set()
 
 
+def test_what_reads_a_table_that_is_too_large_to_hash_is_kept_too(built: Desk) -> None:
+    words = ("--select", "int_entries", "int_token_prices", "--vars", "{most_rows_hashed: 10}")
+    assert made(built, *words, "--full-refresh") == {"int_entries", "int_token_prices"}
+    assert made(built, *words) == set()
+
+
 @pytest.mark.long
 def test_a_build_in_full_makes_all(built: Desk) -> None:
     tables = set(parts(built)) - {"system_addresses", "dome_baseline"}
