@@ -34,6 +34,7 @@ redeemed as (
     group by condition_id
 ),
 
+-- Most events have nothing of this.
 charged as (
     select
         condition_id,
@@ -47,6 +48,12 @@ charged as (
         countIf(match_problem = 'broken') as broken_matches,
         countIf(match_problem = 'shared') as shared_matches
     from entries
+    where
+        entries.fee_shares != 0
+        or entries.fee_usdc != 0
+        or entries.leftover_usdc != 0
+        or entries.leftover_shares != 0
+        or match_problem != ''
     group by condition_id
 ),
 

@@ -66,9 +66,8 @@ matched as (
         sum(entries.minted_sets) as minted_sets,
         sum(entries.merged_sets) as merged_sets
     from entries
-    where condition_id != toFixedString('', 32)
+    where condition_id != toFixedString('', 32) and (entries.minted_sets != 0 or entries.merged_sets != 0)
     group by condition_id
-    having minted_sets > 0 or merged_sets > 0
 ),
 
 amounts as (

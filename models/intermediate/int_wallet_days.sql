@@ -64,6 +64,7 @@ bookings as (
             and settlements.condition_id = carried_costs.condition_id
 ),
 
+-- Days of all wallets: beyond a gigabyte they are put together on disk.
 days as (
     select
         wallet,
@@ -78,4 +79,4 @@ days as (
 )
 
 select * from days
-settings join_use_nulls = 1
+settings join_use_nulls = 1, optimize_aggregation_in_order = 1, max_bytes_before_external_group_by = 1000000000

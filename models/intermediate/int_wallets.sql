@@ -1,4 +1,4 @@
-{{ config(order_by='wallet') }}
+{{ config(order_by='wallet', query_settings={'optimize_aggregation_in_order': 1}) }}
 
 with wallet_conditions as (
     select
