@@ -70,9 +70,10 @@ class Desk:
         process.join(600)
         if process.exitcode is None:
             process.kill()
+            raise TimeoutError(f"dbt {words} took more than ten minutes")
         out, err = (file.read_text() for file in said)
         assert code is None or process.exitcode == code, f"dbt {words} exited {process.exitcode}\n{out}\n{err}"
-        return subprocess.CompletedProcess(words, process.exitcode or 0, out, err)
+        return subprocess.CompletedProcess(words, process.exitcode, out, err)
 
     def load_everything(self, *, code: int | None = 0, **env: str) -> None:
         for words in (["load", "fills", "--since", "2022-11-21"], ["load", "activity"], ["load", "payouts"]):
