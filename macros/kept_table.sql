@@ -16,22 +16,48 @@
     {%- set read = nodes_read(model.depends_on.nodes, []) -%}
     {%- set relations = known_relations(read + [model]) if compares else {} -%}
     {#- Without the name of the database: `publish` builds in another one, and exchanges them. -#}
-    {%- set inputs = local_md5(tojson([
+    {%- set query = [
         modules.re.sub('\\b' ~ target.schema ~ '\\b', '', sql),
         model.config,
         model.columns.values() | map(attribute='data_type', default='') | list,
-        states_of(model.depends_on.nodes, relations, {}),
-    ], sort_keys=true)) -%}
+    ] -%}
+    {%- set inputs = local_md5(tojson(query + [states_of(model.depends_on.nodes, relations, {})], sort_keys=true)) -%}
     {%- set stands = relations.get(this.schema ~ '.' ~ this.identifier, {}) -%}
-    {% if compares and not should_full_refresh() and stands.inputs == inputs %}
+    {%- set compares_rows = compares and not should_full_refresh() -%}
+    {% if compares_rows and stands.inputs == inputs %}
         {% call statement('main') %}select 'kept'{% endcall %}
         {#- Written once more: the time of the comment is that of the rows that the table is known to be of (verify). -#}
         {% do write_states(this, inputs, stands.state) %}
         {{ return({'relations': [this.incorporate(type='table')]}) }}
     {% endif %}
-    {%- set built = dbt.materialization_table_clickhouse() -%}
+
+    {%- set tables = states_of_tables(read, relations) -%}
+    {%- set query_read = local_md5(tojson(query + [states_of_others(read, relations)], sort_keys=true)) -%}
+    {%- set state = patched_table(stands, query_read, tables) if compares_rows else none -%}
+    {%- set built = {'relations': [this.incorporate(type='table')]} -%}
+    {% if not state %}
+        {%- set notes = compares_rows and stands.state and is_noted(stands) -%}
+        {% if notes %}
+            {% do drop_table(beside('before')) %}
+            {% do run_query('create table ' ~ beside('before') ~ ' clone as ' ~ this) %}
+        {% endif %}
+        {%- set built = dbt.materialization_table_clickhouse() -%}
+        {% if compares %}
+            {%- set state = state_of_rows(this) or inputs -%}
+        {% endif %}
+        {% if notes %}
+            {% if state != stands.state %}
+                {% do note_changes(beside('before'), this) %}
+                {% do keep_changes(stands.state, state) %}
+            {% endif %}
+            {% do drop_table(beside('before')) %}
+        {% endif %}
+    {% endif %}
     {% if compares %}
-        {% do write_states(this, inputs, state_of_rows(this) or inputs) %}
+        {% if model.name in patched_models() %}
+            {% do write_states_read(inputs, query_read, tables) %}
+        {% endif %}
+        {% do write_states(this, inputs, state) %}
     {% endif %}
     {{ return(built) }}
 {% endmacro %}
@@ -62,7 +88,7 @@
 {% endmacro %}
 
 
-{#- What is known of the tables and views of nodes: {relation: {inputs, state}}. The state of a view is its query. That of
+{#- What is known of the tables and views of nodes: {relation: {rows, inputs, state}}. The state of a view is its query. That of
     a raw table says which rows were ever inserted, or changed in place: merges keep the numbers of the newest block and
     of the mutation. (What no mutation has touched has the number of its oldest block as data_version.) Other relations
     are not asked for: to write out the query of every view would take longer than most models here. -#}
@@ -74,6 +100,7 @@
     {% set found = run_query("
         select
             concat(tables.database, '.', tables.name) as relation,
+            coalesce(total_rows, 0) as rows,
             extract(comment, 'inputs (\\\\w+)') as inputs,
             multiIf(
                 tables.database = '" ~ raw_schema() ~ "',
@@ -103,7 +130,7 @@
     ") %}
     {% set relations = {} %}
     {% for row in found.rows %}
-        {% do relations.update({row[0]: {'inputs': row[1], 'state': row[2]}}) %}
+        {% do relations.update({row[0]: {'rows': row[1], 'inputs': row[2], 'state': row[3]}}) %}
     {% endfor %}
     {{ return(relations) }}
 {% endmacro %}

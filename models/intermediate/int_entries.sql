@@ -1,6 +1,11 @@
 {{ config(
     order_by=['wallet', 'condition_id', 'outcome_index', 'moment'],
-    query_settings={'query_plan_reuse_storage_ordering_for_window_functions': 1},
+    query_settings={
+        'query_plan_reuse_storage_ordering_for_window_functions': 1,
+        'read_in_order_use_buffering': 0,
+        'min_insert_block_size_rows': 524288,
+        'min_insert_block_size_bytes': 134217728,
+    },
 ) }}
 
 with changes as (select * from {{ ref('int_holding_changes') }}),

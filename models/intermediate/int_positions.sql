@@ -1,6 +1,10 @@
 {{ config(
     order_by=['wallet', 'condition_id', 'outcome_index'],
-    query_settings={'optimize_aggregation_in_order': 1},
+    query_settings={
+        'optimize_aggregation_in_order': 1,
+        'aggregation_in_order_max_block_bytes': 4000000,
+        'max_block_size': 16384,
+    },
 ) }}
 
 with events as (select * from {{ ref('int_replay_events') }}),

@@ -1,0 +1,111 @@
+"""Of large tables only what new rows touch is made anew, and all of them where nobody can tell what that is."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from loaders.standin.goldsky import Goldsky
+from loaders.standin.world import simulate
+from loaders.tests.conftest import Desk
+from loaders.tests.test_incremental import FULL, PATCHED, build, differences, nodes
+from loaders.tests.test_kept import LATER, write
+
+WORDS = ("--vars", PATCHED % 1_000_000)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    desk = Desk(tmp_path_factory.mktemp("patched") / "warehouse")
+    world = simulate(5, steps=300)
+    with Goldsky(world.entities, head=world.until) as endpoint:
+        desk.base_url = endpoint.base_url
+        desk.load_everything()
+    build(desk, "polyledger", *WORDS)
+    yield desk
+
+
+def patched(desk: Desk) -> dict[str, int]:
+    """Of each table that was patched when it last changed: rows that were gone or new then."""
+    return dict(
+        desk.rows(
+            """
+            select tables.name, changed.total_rows from system.tables as tables
+            inner join system.tables as changed on concat(tables.name, '__changed') = changed.name
+            inner join system.tables as read on concat(tables.name, '__read') = read.name
+            where tables.database = 'polyledger' and changed.database = 'polyledger' and read.database = 'polyledger'
+                and extract(tables.comment, 'rows (.*)') = extract(changed.comment, ' to (.*)')
+            """
+        )
+    )
+
+
+def assert_as_in_full(desk: Desk) -> None:
+    build(desk, FULL, "--full-refresh")
+    found = differences(desk, [node["name"] for node in nodes(desk, FULL) if node["config"]["materialized"] == "table"])
+    assert not found, "\n".join(found)
+
+
+def fill_of(desk: Desk, number: int) -> str:
+    """The transaction of a fill, as SQL."""
+    hashes = desk.rows("select distinct hex(transaction_hash) from polyledger_raw.order_filled_events order by 1")
+    return f"unhex('{hashes[number][0]}')"
+
+
+def test_what_is_touched_is_patched(built: Desk) -> None:
+    """A reorganisation moves two transactions; a refund of one is landed afterwards, at the time where it was."""
+    moved, refunded = fill_of(built, 0), fill_of(built, 7)
+    fills = "polyledger_raw.order_filled_events"
+    before = built.rows("select count() from polyledger.int_positions")[0][0]
+    write(
+        built,
+        f"""
+        insert into {fills} select * replace ({LATER}, timestamp + 5000 as timestamp)
+        from {fills} where transaction_hash in ({moved}, {refunded})
+        """,
+    )
+    build(built, "polyledger", *WORDS)
+    assert {"int_entries", "int_positions"} <= set(patched(built))
+    assert 0 < patched(built)["int_positions"] < before / 2
+    # Rows of parts that were merged with new ones count as new: more is touched, and nothing else changes.
+    write(built, f"optimize table {fills} final")
+    write(
+        built,
+        f"""
+        insert into polyledger_raw.fee_refunds (id, order_hash, timestamp, refundee, fee_refunded, fee_charged)
+        select concat('0x', lower(hex(transaction_hash)), '_0x1'), order_hash, timestamp - 5000, maker, 1, 1
+        from {fills} where transaction_hash = {refunded} and timestamp = (
+            select max(timestamp) from {fills} where transaction_hash = {refunded}
+        )
+        """,
+    )
+    build(built, "polyledger", *WORDS)
+    assert "int_entries" in patched(built)
+    assert_as_in_full(built)
+
+
+def test_where_nobody_can_tell_all_is_made_anew(built: Desk) -> None:
+    """A build that died before it said what it made; one that left a table out; rows that were deleted."""
+    one_more = f"insert into polyledger_raw.splits select * replace ({LATER}, timestamp + 7 as timestamp, '0x%s' as id)"
+    one_more += """
+        from polyledger_raw.splits where condition in (select condition_id from polyledger.int_markets)
+        order by id desc limit 1
+    """
+    write(built, one_more % ("1" * 64))
+    build(built, "polyledger", *WORDS)
+    assert "int_entries" in patched(built)
+    write(built, "alter table polyledger.int_entries modify comment ''")
+    write(built, one_more % ("2" * 64))
+    build(built, "polyledger", *WORDS)
+    assert not {"int_entries", "int_positions"} & set(patched(built))
+
+    for digit in "34":
+        write(built, one_more % (digit * 64))
+        build(built, "polyledger", *WORDS, "--select", "int_entries")
+    assert "int_entries" in patched(built)
+    build(built, "polyledger", *WORDS)
+    assert "int_positions" not in patched(built)
+
+    write(built, "alter table polyledger_raw.splits delete where id like '0x444%' settings mutations_sync = 2")
+    build(built, "polyledger", *WORDS)
+    assert "int_entries" not in patched(built)
+    assert_as_in_full(built)

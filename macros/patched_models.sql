@@ -1,0 +1,213 @@
+{#- Of which tables only what is touched is made anew (macros/patched_table.sql), and what touches it.
+
+    Of a table: `key`, by which its rows are made anew, names and expressions over its columns; `read_only`, what is
+    needed of the tables that it reads (rows of theirs that no touched key depends on may be missing); and `touched_by`:
+    of each table that it reads, which keys are touched by rows that are new or gone there. In these queries `changed`
+    stands for such rows; none where nothing depends on them. If a table changed that is not named, all is made anew. -#}
+{% macro patched_models() %}
+    {%- set raw, models = raw_schema(), this.schema -%}
+    {%- set second = 'toUInt32(bitShiftRight(moment, 96))' -%}
+    {%- set pairs = 'select wallet, condition_id from changed' -%}
+    {%- set by_pair = {'wallet': 'wallet', 'condition_id': 'condition_id'} -%}
+    {%- set touched_pair = '(wallet, condition_id) in (select wallet, condition_id from touched)' -%}
+
+    {%- set by_second = {'second': "toUInt32(happened_at)"} -%}
+    {%- set int_conversions = {
+        'key': by_second,
+        'read_only': {},
+        'touched_by': {
+            'neg_risk_conversions': '
+                select toUInt32(timestamp) from ' ~ raw ~ '.neg_risk_conversions where id in (select id from changed)
+            ',
+            'int_neg_risk_questions': '
+                select toUInt32(timestamp) from ' ~ raw ~ '.neg_risk_conversions
+                where neg_risk_market_id in (select neg_risk_event_id from changed)
+            ',
+        },
+    } -%}
+
+    {#- All entries of a second at once: a transaction is in one, and what a fill was depends on its whole transaction. -#}
+    {%- set of_sets -%}
+        select toUInt32(timestamp) from {{ raw }}.splits where {is_it}
+        union all
+        select toUInt32(timestamp) from {{ raw }}.merges where {is_it}
+    {%- endset -%}
+    {#- A refund belongs to a fill of its transaction, which stands at another time where a reorganisation moved it. -#}
+    {%- set of_refunds -%}
+        select toUInt32(timestamp) from changed
+        {%- for fills in ('order_filled_events', 'order_filled_events_v2') %}
+        union all
+        select toUInt32(timestamp) from {{ raw }}.{{ fills }}
+        where transaction_hash in (
+            select {{ hex_bytes('id', 32) }} as refunded from changed
+            where
+                (timestamp, refunded) not in (
+                    select timestamp, transaction_hash from {{ raw }}.order_filled_events
+                    where timestamp in (select timestamp from changed)
+                )
+                or refunded in (select transaction_hash from {{ models }}.int_moved_fills)
+        )
+        {%- endfor %}
+    {%- endset -%}
+    {%- set int_entries = {
+        'key': {'second': second},
+        'read_only': {
+            raw ~ '.order_filled_events': "timestamp in (select toDateTime(second, 'UTC') from touched)",
+            raw ~ '.order_filled_events_v2': "timestamp in (select toDateTime(second, 'UTC') from touched)",
+        },
+        'touched_by': {
+            'order_filled_events': 'select toUInt32(timestamp) from changed',
+            'order_filled_events_v2': 'select toUInt32(timestamp) from changed',
+            'fee_refunds': of_refunds,
+            'splits': of_sets | replace('{is_it}', 'id in (select id from changed)'),
+            'merges': of_sets | replace('{is_it}', 'id in (select id from changed)'),
+            'int_exchange_sets': of_sets | replace('{is_it}', 'id in (select set_event_id from changed)'),
+            'int_markets': of_sets | replace('{is_it}', 'condition in (select condition_id from changed)'),
+            'int_conversions': 'select toUInt32(happened_at) from changed',
+            'int_moved_fills': 'select toUInt32(filled_at) from changed',
+            'int_amm_events': 'select toUInt32(happened_at) from changed',
+            'fpmms': none,
+            'int_tokens': '''
+                select ''' ~ second ~ ''' from ''' ~ models ~ '''.int_entries
+                where unplaced_token_id in (select token_id from changed)
+                union all
+                select ''' ~ second ~ ''' from ''' ~ models ~ '''.int_entries
+                where (condition_id, outcome_index) in (
+                    select condition_id, assumeNotNull(outcome_index) from changed where is_gone and outcome_index is not null
+                )
+            ''',
+        },
+    } -%}
+
+    {%- set int_redemptions = {
+        'key': by_pair,
+        'read_only': {models ~ '.int_entries': touched_pair},
+        'touched_by': {
+            'int_entries': pairs,
+            'redemptions': 'select redeemer, condition from ' ~ raw ~ '.redemptions where id in (select id from changed)',
+            'int_conditions': '
+                select redeemer, condition from ' ~ raw ~ '.redemptions
+                where condition in (select condition_id from changed)
+            ',
+            'int_markets': '
+                select redeemer, condition from ' ~ raw ~ '.redemptions
+                where condition in (select condition_id from changed)
+            ',
+        },
+    } -%}
+
+    {#- By conversion: what comes for it depends on all that went. A line of costs stands right before its conversion. -#}
+    {%- set of_conversions -%}
+        select wallet, moment from {{ models }}.int_conversions
+        where (wallet, condition_id) in (select wallet, condition_id from changed)
+    {%- endset -%}
+    {%- set int_conversion_costs = {
+        'key': {'wallet': 'wallet', 'moment': 'toUInt128(moment + 1)'},
+        'read_only': {models ~ '.int_conversions': '(wallet, moment) in (select wallet, moment from touched)'},
+        'touched_by': {
+            'int_entries': of_conversions,
+            'int_redemptions': of_conversions,
+            'int_conversions': 'select wallet, moment from changed',
+        },
+    } -%}
+
+    {%- set int_positions = {
+        'key': by_pair,
+        'read_only': {},
+        'touched_by': {'int_entries': pairs, 'int_redemptions': pairs, 'int_conversion_costs': pairs},
+    } -%}
+
+    {#- All of a wallet at once, and of a condition. -#}
+    {%- set by_wallet, by_condition = {'wallet': 'wallet'}, {'condition_id': 'condition_id'} -%}
+    {%- set positions_of_wallets = {models ~ '.int_positions': 'wallet in (select wallet from touched)'} -%}
+    {%- set holders -%}
+        select wallet from {{ models }}.int_positions where condition_id in (select condition_id from changed)
+    {%- endset -%}
+    {%- set int_wallets = {
+        'key': by_wallet,
+        'read_only': positions_of_wallets,
+        'touched_by': {
+            'int_positions': 'select wallet from changed',
+            'int_pool_shares': 'select wallet from changed',
+            'int_conditions': holders,
+            'int_token_prices': holders,
+        },
+    } -%}
+    {%- set int_wallet_days = {
+        'key': by_wallet,
+        'read_only': positions_of_wallets,
+        'touched_by': {
+            'int_positions': 'select wallet from changed',
+            'int_pool_shares': 'select wallet from changed',
+            'int_conditions': holders,
+            'int_resolution_times': holders,
+            'int_neg_risk_questions': holders,
+            'int_token_prices': none,
+        },
+    } -%}
+    {%- set named_wallets = 'select ' ~ hex_text('wallet') ~ ' from changed' -%}
+    {%- set wallets_named = 'wallet in (select ' ~ hex_bytes('wallet', 20) ~ ' from touched)' -%}
+    {%- set fct_wallet_pnl = {
+        'key': by_wallet,
+        'read_only': {models ~ '.int_wallets': wallets_named},
+        'touched_by': {'int_wallets': named_wallets, 'fpmms': 'select ' ~ hex_text('id') ~ ' from changed'},
+    } -%}
+    {%- set fct_wallet_pnl_daily = {
+        'key': by_wallet,
+        'read_only': {models ~ '.int_wallet_days': wallets_named},
+        'touched_by': {'int_wallet_days': named_wallets},
+    } -%}
+
+    {%- set named_pairs -%}
+        select {{ hex_text('wallet') }}, {{ hex_text('condition_id') }} from
+    {%- endset -%}
+    {%- set pairs_of_conditions -%}
+        {{ named_pairs }} {{ models }}.int_positions where condition_id in (select condition_id from changed)
+    {%- endset -%}
+    {%- set fct_holders = {
+        'key': by_pair,
+        'read_only': {
+            models ~ '.int_positions': '(wallet, condition_id) in (select '
+                ~ hex_bytes('wallet', 20) ~ ', ' ~ hex_bytes('condition_id', 32) ~ ' from touched)',
+        },
+        'touched_by': {
+            'int_positions': named_pairs ~ ' changed',
+            'int_pool_shares': named_pairs ~ ' changed',
+            'int_conditions': pairs_of_conditions,
+            'int_token_prices': pairs_of_conditions,
+        },
+    } -%}
+
+    {%- set of_condition = 'condition_id in (select condition_id from touched)' -%}
+    {%- set conditions = 'select condition_id from changed' -%}
+    {%- set int_condition_bookings = {
+        'key': by_condition,
+        'read_only': {
+            models ~ '.int_positions': of_condition,
+            models ~ '.int_entries': of_condition,
+            models ~ '.int_redemptions': of_condition,
+        },
+        'touched_by': {
+            'int_positions': conditions,
+            'int_entries': conditions,
+            'int_redemptions': conditions,
+            'int_conditions': conditions,
+            'int_pool_shares': conditions,
+            'int_token_prices': none,
+        },
+    } -%}
+
+    {{ return({
+        'int_conversions': int_conversions,
+        'int_entries': int_entries,
+        'int_redemptions': int_redemptions,
+        'int_conversion_costs': int_conversion_costs,
+        'int_positions': int_positions,
+        'int_wallets': int_wallets,
+        'int_wallet_days': int_wallet_days,
+        'fct_wallet_pnl': fct_wallet_pnl,
+        'fct_wallet_pnl_daily': fct_wallet_pnl_daily,
+        'fct_holders': fct_holders,
+        'int_condition_bookings': int_condition_bookings,
+    }) }}
+{% endmacro %}

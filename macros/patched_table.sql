@@ -1,0 +1,263 @@
+{#- Large tables of which only what is touched is made anew. macros/patched_models.sql says which, and what touches it.
+
+    The rows of touched keys are made beside the table, by the query of the model; in a clone of the table they take the
+    place of those that were there; then both are exchanged, in one step. Beside the table lie `__read`, the states of all
+    that it was made of, and `__changed`, what the last change of it changed. Where these do not lead from the rows that
+    the table was made of to those that are there, it is made anew as a whole. -#}
+
+{#- Returns the state of the rows afterwards; none where the table has to be made anew. `stands`: what is known of it;
+    `query` and `states`: of what it would be made of now. -#}
+{% macro patched_table(stands, query, states) %}
+    {%- set rules = patched_models().get(model.name) -%}
+    {% if not rules or not stands.state or stands.rows < var('least_rows_patched') %}
+        {{ return(none) }}
+    {% endif %}
+    {%- set queries = touched_by_changes(rules, stands, query, states) -%}
+    {% if queries is none %}
+        {{ return(none) }}
+    {% endif %}
+    {%- set key = rules.key.values() | join(', ') -%}
+    {%- set touched, rows, new = beside('touched'), beside('rows'), beside('new') -%}
+    {%- set columns = '`' ~ adapter.get_columns_in_relation(this) | map(attribute='name') | join('`, `') ~ '`' -%}
+    {%- set named_key = [] -%}
+    {% for name, expression in rules.key.items() %}
+        {% do named_key.append(expression ~ ' as ' ~ name) %}
+    {% endfor %}
+    {%- set is_touched = '(' ~ key ~ ') in (select ' ~ rules.key | join(', ') ~ ' from ' ~ touched ~ ')' -%}
+    {% for table in (touched, rows, new) %}
+        {% do drop_table(table) %}
+    {% endfor %}
+
+    {% do run_query(
+        'create table ' ~ touched ~ ' engine = MergeTree order by tuple() as select distinct * from ('
+        ~ 'select ' ~ named_key | join(', ') ~ ' from ' ~ this ~ ' where false'
+        ~ queries | map('replace', '', ' union all ', 1) | join ~ ')'
+    ) %}
+    {%- set count = run_query('select count() from ' ~ touched).rows[0][0] -%}
+    {% do log(this.identifier ~ ': ' ~ count ~ ' touched keys, ' ~ stands.rows ~ ' rows') %}
+    {% if count > var('most_keys_patched') * stands.rows %}
+        {% do drop_table(touched) %}
+        {{ return(none) }}
+    {% endif %}
+
+    {% do run_query('create table ' ~ rows ~ ' as ' ~ this) %}
+    {% call statement('main') %}
+        insert into {{ rows }} ({{ columns }})
+        select {{ columns }} from (
+            {{ sql }}
+        )
+        where {{ is_touched }}
+        {{ settings_to_read(rules.read_only, touched) }}
+    {% endcall %}
+    {% do note_changes(this ~ ' where ' ~ is_touched, rows) %}
+    {%- set state = stands.state -%}
+    {% if run_query('select count() from ' ~ beside('changing')).rows[0][0] %}
+        {%- set state = local_md5(tojson([query, states], sort_keys=true)) -%}
+        {% do put_in_place(columns, rows, new) %}
+        {% do keep_changes(stands.state, state) %}
+        {% do run_query('exchange tables ' ~ new ~ ' and ' ~ this) %}
+        {% do drop_table(new) %}
+    {% endif %}
+    {% for table in (touched, rows, beside('changing')) %}
+        {% do drop_table(table) %}
+    {% endfor %}
+    {{ return(state) }}
+{% endmacro %}
+
+
+{#- A query for each table that it reads and that changed: the keys that were touched. None where nobody can tell. -#}
+{% macro touched_by_changes(rules, stands, query, states) %}
+    {%- set comments = {} -%}
+    {% for name, comment in run_query(
+        "select name, comment from system.tables where database = '" ~ this.schema ~ "' and match(name, '__(read|changed)$')"
+    ).rows %}
+        {% do comments.update({name: comment}) %}
+    {% endfor %}
+    {% if this.identifier ~ '__read' not in comments %}
+        {{ return(none) }}
+    {% endif %}
+    {%- set read = run_query(
+        "select node, state from " ~ beside('read') ~ " where inputs = '" ~ stands.inputs ~ "'"
+    ).rows | map('list') | list -%}
+    {%- set before = dict(read) -%}
+    {% if before.pop('', none) != query or before.keys() | sort != states.keys() | sort %}
+        {{ return(none) }}
+    {% endif %}
+    {%- set queries = [] -%}
+    {% for name, state in states.items() if state != before[name] %}
+        {%- set changed = none -%}
+        {% if (name ~ '__changed') in comments %}
+            {% if comments[name ~ '__changed'] == 'from ' ~ before[name] ~ ' to ' ~ state %}
+                {%- set changed = this.schema ~ '.' ~ name ~ '__changed' -%}
+            {% endif %}
+        {% else %}
+            {%- set changed = newer_rows(name, before[name], state) -%}
+        {% endif %}
+        {% if name not in rules.touched_by or (rules.touched_by[name] and not changed) %}
+            {% do log(this.identifier ~ ' is made anew: nobody can tell what of ' ~ name ~ ' changed') %}
+            {{ return(none) }}
+        {% endif %}
+        {% if rules.touched_by[name] %}
+            {% do queries.append(modules.re.sub('\\bchanged\\b', changed, rules.touched_by[name])) %}
+        {% endif %}
+    {% endfor %}
+    {{ return(queries) }}
+{% endmacro %}
+
+
+{#- The rows of a raw table that may have been inserted since it had the state `before` (as known_relations has them):
+    those of all parts with a block that is newer. None where rows may be others or gone. -#}
+{% macro newer_rows(name, before, now) %}
+    {%- set block = "\\('(\\w+)',(\\d+),(\\d+)\\)" -%}
+    {%- set parts_before, parts = modules.re.findall(block, before), {} -%}
+    {% for partition, newest, version in modules.re.findall(block, now) %}
+        {% do parts.update({partition: (newest | int, version)}) %}
+    {% endfor %}
+    {% if '[' not in before or before.split('[')[0] != now.split('[')[0] %}
+        {{ return(none) }}
+    {% endif %}
+    {% for partition, newest, version in parts_before %}
+        {% if partition not in parts or parts[partition][0] < newest | int or parts[partition][1] != version %}
+            {{ return(none) }}
+        {% endif %}
+    {% endfor %}
+    {#- Of the name of a part, which may have been merged since: partition_oldest_newest_level. -#}
+    {{ return(
+        "(select * from " ~ raw_schema() ~ "." ~ name ~ " where toInt64(splitByChar('_', _part)[3]) > transform(_partition_id, ['"
+        ~ ([['', -1]] + parts_before) | map('first') | join("', '") ~ "'], ["
+        ~ ([['', -1]] + parts_before) | map(attribute=1) | join(', ') ~ "], toInt64(-1)))"
+    ) }}
+{% endmacro %}
+
+
+{#- The states of the sources and tables that a model reads, by name. -#}
+{% macro states_of_tables(nodes, relations) %}
+    {%- set states = {} -%}
+    {% for node in nodes if node.resource_type != 'seed' and not is_view(node) %}
+        {%- set name = node.identifier or node.alias -%}
+        {% do states.update({name: relations.get(node.schema ~ '.' ~ name, {}).state or invocation_id}) %}
+    {% endfor %}
+    {{ return(states) }}
+{% endmacro %}
+
+
+{#- Those of seeds and views. -#}
+{% macro states_of_others(nodes, relations) %}
+    {%- set states = {} -%}
+    {% for node in nodes %}
+        {% if node.resource_type == 'seed' %}
+            {% do states.update({node.unique_id: [node.checksum, node.config.column_types]}) %}
+        {% elif is_view(node) %}
+            {% do states.update({node.unique_id: relations.get(node.schema ~ '.' ~ node.alias, {}).state}) %}
+        {% endif %}
+    {% endfor %}
+    {{ return(states) }}
+{% endmacro %}
+
+
+{#- Whether a table that is made anew as a whole notes what changed: one that a patched table reads, where any of these is
+    large enough, and which is not so large itself. -#}
+{% macro is_noted(stands) %}
+    {%- set readers, names = patched_models(), [] -%}
+    {% for name, rules in readers.items() if model.name in rules.touched_by %}
+        {% do names.append("'" ~ name ~ "'") %}
+    {% endfor %}
+    {% if not names or (model.name in readers and stands.rows >= var('least_rows_patched')) %}
+        {{ return(false) }}
+    {% endif %}
+    {{ return(run_query("
+        select max(coalesce(total_rows, 0)) from system.tables
+        where database = '" ~ this.schema ~ "' and name in (" ~ names | join(', ') ~ ")
+    ").rows[0][0] >= var('least_rows_patched')) }}
+{% endmacro %}
+
+
+{% macro write_states_read(inputs, query, states) %}
+    {%- set rows = [] -%}
+    {% for name, state in [('', query)] + states.items() | list %}
+        {% do rows.append("('" ~ inputs ~ "', '" ~ name ~ "', '" ~ state | replace("'", "\\'") ~ "')") %}
+    {% endfor %}
+    {% do run_query(
+        "create or replace table " ~ beside('read') ~ " engine = MergeTree order by tuple() as
+        select * from values('inputs String, node String, state String', " ~ rows | join(', ') ~ ")"
+    ) %}
+{% endmacro %}
+
+
+{#- Makes the table as it will be: a clone of what stands, without the rows that are gone and with those that are new.
+    What has the place of a row that is gone (the same order key) is deleted with it, and comes again. -#}
+{% macro put_in_place(columns, rows, new) %}
+    {%- set order_key = model.config.order_by -%}
+    {%- set place = '(' ~ (order_key if order_key is string else order_key | join(', ')) ~ ')' -%}
+    {%- set is_gone = place ~ ' in (select ' ~ place ~ ' from ' ~ beside('changing') ~ ' where is_gone)' -%}
+    {% do run_query('create table ' ~ new ~ ' clone as ' ~ this) %}
+    {% do run_query("alter table " ~ new ~ " modify comment ''") %}
+    {% if run_query('select count() from ' ~ beside('changing') ~ ' where is_gone').rows[0][0] %}
+        {% do run_query('delete from ' ~ new ~ ' where ' ~ is_gone) %}
+    {% endif %}
+    {% do run_query(
+        'insert into ' ~ new ~ ' (' ~ columns ~ ') select ' ~ columns ~ ' from ' ~ rows ~ ' where ' ~ is_gone
+        ~ ' union all select ' ~ columns ~ ' from ' ~ beside('changing') ~ ' array join range(times) as time'
+        ~ ' where not is_gone and not (' ~ is_gone ~ ')'
+    ) %}
+    {#- Rows that were deleted stay on the disk until their part is merged. -#}
+    {%- set rows_on_disk = "select sum(rows) from system.parts where active and database = '" ~ new.schema
+        ~ "' and table = '" ~ new.identifier ~ "'" -%}
+    {% if run_query('select (' ~ rows_on_disk ~ ') > 1.25 * count() from ' ~ new).rows[0][0] %}
+        {% do run_query('alter table ' ~ new ~ ' apply deleted mask settings mutations_sync = 1') %}
+    {% endif %}
+{% endmacro %}
+
+
+{#- The rows that only one of two tables has, how many times, and whether it is the first one. -#}
+{% macro note_changes(first, second) %}
+    {% do drop_table(beside('changing')) %}
+    {% do run_query("
+        create table " ~ beside('changing') ~ " engine = MergeTree order by tuple() as
+        select * except (row) from (
+            select
+                * except (difference),
+                sum(difference) < 0 as is_gone,
+                abs(sum(difference)) as times
+            from (
+                select *, sipHash128(tuple(*)) as row, toInt8(-1) as difference from " ~ first ~ "
+                union all
+                select *, sipHash128(tuple(*)) as row, toInt8(1) as difference from " ~ second ~ "
+            )
+            group by all
+            having sum(difference) != 0
+        )
+    ") %}
+{% endmacro %}
+
+
+{#- What was noted counts from here on. -#}
+{% macro keep_changes(before, now) %}
+    {%- set changing, changed = beside('changing'), beside('changed') -%}
+    {% do run_query("alter table " ~ changing ~ " modify comment 'from " ~ before ~ " to " ~ now ~ "'") %}
+    {% do drop_table(changed) %}
+    {% do run_query('rename table ' ~ changing ~ ' to ' ~ changed) %}
+{% endmacro %}
+
+
+{#- Settings of the model, and what is to be read of large tables, also by views. -#}
+{% macro settings_to_read(read_only, touched) %}
+    {%- set settings = [] -%}
+    {% for name, value in (model.config.query_settings or {}).items() %}
+        {% do settings.append(name ~ ' = ' ~ value) %}
+    {% endfor %}
+    {%- set filters = [] -%}
+    {% for relation, filter in read_only.items() %}
+        {%- set filter = modules.re.sub('\\btouched\\b', touched | string, filter) -%}
+        {% do filters.append("'" ~ relation ~ "': '" ~ filter | replace("'", "\\'") ~ "'") %}
+    {% endfor %}
+    {% if filters %}
+        {% do settings.append('additional_table_filters = {' ~ filters | join(', ') ~ '}') %}
+    {% endif %}
+    {{ return('settings ' ~ settings | join(', ') if settings else '') }}
+{% endmacro %}
+
+
+{% macro beside(what) %}
+    {{ return(api.Relation.create(schema=this.schema, identifier=this.identifier ~ '__' ~ what, type='table')) }}
+{% endmacro %}
