@@ -6,8 +6,9 @@
 {% endmaterialization %}
 
 
-{#- A table that would come out as it stands is kept: its query, and all that the query reads, are as they were. Any other
-    is built as dbt does, beside the one that stands, and exchanged. `--full-refresh` builds all.
+{#- A table that would come out as it stands is kept: its query, and all that the query reads, are as they were. A large
+    one is patched where it can be (macros/patched_table.sql). Any other is built as dbt does, beside the one that stands,
+    and exchanged. `--full-refresh` builds all.
 
     The comment of a table says what it was built from, and what came out. Where that is what it was before, the tables
     that read it are kept too. With `--defer` all are built: what they read stands elsewhere. -#}
@@ -54,7 +55,7 @@
         {% endif %}
     {% endif %}
     {% if compares %}
-        {% if model.name in patched_models() %}
+        {% if model.name in patched_models() and rows_of([model.name]) >= var('least_rows_patched') %}
             {% do write_states_read(inputs, query_read, tables) %}
         {% endif %}
         {% do write_states(this, inputs, state) %}
@@ -88,10 +89,10 @@
 {% endmacro %}
 
 
-{#- What is known of the tables and views of nodes: {relation: {rows, inputs, state}}. The state of a view is its query. That of
-    a raw table says which rows were ever inserted, or changed in place: merges keep the numbers of the newest block and
-    of the mutation. (What no mutation has touched has the number of its oldest block as data_version.) Other relations
-    are not asked for: to write out the query of every view would take longer than most models here. -#}
+{#- What is known of the tables and views of nodes: {relation: {rows, inputs, state}}. The state of a view is its query.
+    That of a raw table says which rows were ever inserted, or changed in place: merges keep the numbers of the newest
+    block and of the mutation. (What no mutation has touched has the number of its oldest block as data_version.) Other
+    relations are not asked for: to write out the query of every view would take longer than most models here. -#}
 {% macro known_relations(nodes) %}
     {% set names = [] %}
     {% for node in nodes %}

@@ -17,6 +17,8 @@ from loaders.standin.world import simulate
 from loaders.target import Target, read_target
 from loaders.tests.conftest import PROJECT, SERVER_TOOL, ClickHouse, Desk, ServerDesk
 from loaders.tests.test_command import assert_one_sentence, call
+from loaders.tests.test_incremental import PATCHED
+from loaders.tests.test_patched import patched
 
 USERS = PROJECT / "loaders" / "roles" / "users.xml"
 PASSWORDS = {role: f"{role} of a test" for role in ROLES}
@@ -177,3 +179,17 @@ def test_a_profile_without_env_has_no_user(tmp_path: Path) -> None:
         assert hashed is not None and hashed.text is None
         assert hashed.attrib == {"from_env": f"POLYLEDGER_{role.upper()}_SHA256"}
         assert f"POLYLEDGER_{role.upper()}_SHA256" not in os.environ
+
+
+def test_a_builder_may_patch_tables(desk: FixedDesk) -> None:
+    words = ("build", "--exclude-resource-types", "test", "unit_test", "--vars", PATCHED % 1_000_000)
+    desk.dbt(*words, "--full-refresh", **desk.acting("builder"))
+    fills = "polyledger_raw.order_filled_events"
+    desk.server.rows(
+        f"""
+        insert into {fills} select * replace (now64(6) as _loaded_at, taker_amount_filled + 1 as taker_amount_filled)
+        from {fills} order by timestamp limit 1
+        """
+    )
+    desk.dbt(*words, **desk.acting("builder"))
+    assert {"int_entries", "int_positions", "fct_wallet_pnl"} <= set(patched(desk))

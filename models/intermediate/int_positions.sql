@@ -4,6 +4,8 @@
         'optimize_aggregation_in_order': 1,
         'aggregation_in_order_max_block_bytes': 4000000,
         'max_block_size': 16384,
+        'min_insert_block_size_rows': 262144,
+        'min_insert_block_size_bytes': 67108864,
     },
 ) }}
 
