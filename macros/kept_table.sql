@@ -90,9 +90,9 @@
 
 
 {#- What is known of the tables and views of nodes: {relation: {rows, inputs, state}}. The state of a view is its query.
-    That of a raw table says which rows were ever inserted, or changed in place: merges keep the numbers of the newest
-    block and of the mutation. (What no mutation has touched has the number of its oldest block as data_version.) Other
-    relations are not asked for: to write out the query of every view would take longer than most models here. -#}
+    That of a raw table says which rows were ever inserted, or changed in place: merges keep the numbers of the oldest and
+    newest block and of the mutation (the last part of a part's name; data_version is that of a block where none was).
+    Other relations are not asked for: to write out the query of every view would take longer than most models here. -#}
 {% macro known_relations(nodes) %}
     {% set names = [] %}
     {% for node in nodes %}
@@ -105,20 +105,21 @@
             extract(comment, 'inputs (\\\\w+)') as inputs,
             multiIf(
                 tables.database = '" ~ raw_schema() ~ "',
-                if(engine like '%MergeTree', concat(toString(uuid), blocks), ''),
+                if(engine like '%MergeTree', concat(toString(uuid), ' ', engine, ' ', blocks), ''),
                 engine = 'View', replaceRegexpAll(create_table_query, '\\\\b" ~ target.schema ~ "\\\\b', ''),
                 extract(comment, 'rows (\\\\w+)')
             ) as state
         from system.tables as tables
         left join (
-            select database, table, toString(arraySort(groupArray((partition_id, block, version)))) as blocks
+            select database, table, toString(arraySort(groupArray((partition_id, oldest, newest, mutation)))) as blocks
             from (
                 select
                     database,
                     table,
                     partition_id,
-                    max(max_block_number) as block,
-                    maxIf(data_version, data_version > max_block_number) as version
+                    min(min_block_number) as oldest,
+                    max(max_block_number) as newest,
+                    max(toInt64OrZero(splitByChar('_', name)[5])) as mutation
                 from system.parts
                 where database = '" ~ raw_schema() ~ "' and table in (" ~ names | join(', ') ~ ") and active
                 group by database, table, partition_id

@@ -84,7 +84,12 @@
         'read_only': {models ~ '.int_entries': touched_pair},
         'touched_by': {
             'int_entries': pairs,
-            'redemptions': 'select redeemer, condition from ' ~ raw ~ '.redemptions where id in (select id from changed)',
+            'redemptions': '
+                select redeemer, condition from ' ~ raw ~ '.redemptions where id in (select id from changed)
+                union all
+                select wallet, condition_id from ' ~ models ~ '.int_redemptions
+                where redemption_id in (select id from changed)
+            ',
             'int_conditions': '
                 select redeemer, condition from ' ~ raw ~ '.redemptions
                 where condition in (select condition_id from changed)

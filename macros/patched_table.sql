@@ -106,26 +106,28 @@
 
 
 {#- The rows of a raw table that may have been inserted since it had the state `before` (as known_relations has them):
-    those of all parts with a block that is newer. None where rows may be others or gone. -#}
+    those of all parts with a block that is newer. None where rows may be others or gone; nor for replicated tables, where
+    a block may be seen after one that is newer. -#}
 {% macro newer_rows(name, before, now) %}
-    {%- set block = "\\('(\\w+)',(\\d+),(\\d+)\\)" -%}
-    {%- set parts_before, parts = modules.re.findall(block, before), {} -%}
-    {% for partition, newest, version in modules.re.findall(block, now) %}
-        {% do parts.update({partition: (newest | int, version)}) %}
+    {%- set partition = "\\('(\\w+)',(\\d+),(\\d+),(\\d+)\\)" -%}
+    {%- set parts_before, parts = modules.re.findall(partition, before), {} -%}
+    {% for partition_id, oldest, newest, mutation in modules.re.findall(partition, now) %}
+        {% do parts.update({partition_id: (oldest, newest | int, mutation)}) %}
     {% endfor %}
-    {% if '[' not in before or before.split('[')[0] != now.split('[')[0] %}
+    {% if ' ReplacingMergeTree ' not in before or before.split('[')[0] != now.split('[')[0] %}
         {{ return(none) }}
     {% endif %}
-    {% for partition, newest, version in parts_before %}
-        {% if partition not in parts or parts[partition][0] < newest | int or parts[partition][1] != version %}
+    {% for partition_id, oldest, newest, mutation in parts_before %}
+        {%- set part = parts.get(partition_id) -%}
+        {% if not part or part[0] != oldest or part[1] < newest | int or part[2] != mutation %}
             {{ return(none) }}
         {% endif %}
     {% endfor %}
     {#- Of the name of a part, which may have been merged since: partition_oldest_newest_level. -#}
     {{ return(
         "(select * from " ~ raw_schema() ~ "." ~ name ~ " where toInt64(splitByChar('_', _part)[3]) > transform(_partition_id, ['"
-        ~ ([['', -1]] + parts_before) | map('first') | join("', '") ~ "'], ["
-        ~ ([['', -1]] + parts_before) | map(attribute=1) | join(', ') ~ "], toInt64(-1)))"
+        ~ ([['', 0, -1]] + parts_before) | map('first') | join("', '") ~ "'], ["
+        ~ ([['', 0, -1]] + parts_before) | map(attribute=2) | join(', ') ~ "], toInt64(-1)))"
     ) }}
 {% endmacro %}
 

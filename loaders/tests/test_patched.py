@@ -80,6 +80,18 @@ def test_what_is_touched_is_patched(built: Desk) -> None:
     )
     build(built, "polyledger", *WORDS)
     assert "int_entries" in patched(built)
+    # A redemption that was another wallet's: the copy that said so is merged away.
+    redemptions = "polyledger_raw.redemptions"
+    write(
+        built,
+        f"""
+        insert into {redemptions} select * replace ({LATER}, reverse(redeemer) as redeemer)
+        from {redemptions} where condition in (select condition_id from polyledger.int_markets) order by id limit 1
+        """,
+    )
+    write(built, f"optimize table {redemptions} final")
+    build(built, "polyledger", *WORDS)
+    assert "int_redemptions" in patched(built)
     assert_as_in_full(built)
 
 
@@ -105,7 +117,10 @@ def test_where_nobody_can_tell_all_is_made_anew(built: Desk) -> None:
     build(built, "polyledger", *WORDS)
     assert "int_positions" not in patched(built)
 
+    # Neither a row that is landed afterwards nor a merge hides that rows were deleted.
     write(built, "alter table polyledger_raw.splits delete where id like '0x444%' settings mutations_sync = 2")
+    write(built, one_more % ("5" * 64))
+    write(built, "optimize table polyledger_raw.splits final")
     build(built, "polyledger", *WORDS)
     assert "int_entries" not in patched(built)
     assert_as_in_full(built)
