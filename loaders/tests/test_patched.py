@@ -97,29 +97,36 @@ def test_what_is_touched_is_patched(built: Desk) -> None:
 
 def test_where_nobody_can_tell_all_is_made_anew(built: Desk) -> None:
     """A build that died before it said what it made; one that left a table out; rows that were deleted."""
-    one_more = f"insert into polyledger_raw.splits select * replace ({LATER}, timestamp + 7 as timestamp, '0x%s' as id)"
-    one_more += """
+    one_more = f"""
+        insert into polyledger_raw.splits select * replace ({LATER}, timestamp + %s as timestamp, '0x%s' as id)
         from polyledger_raw.splits where condition in (select condition_id from polyledger.int_markets)
         order by id desc limit 1
     """
-    write(built, one_more % ("1" * 64))
+    write(built, one_more % (7, "1" * 64))
     build(built, "polyledger", *WORDS)
     assert "int_entries" in patched(built)
     write(built, "alter table polyledger.int_entries modify comment ''")
-    write(built, one_more % ("2" * 64))
+    write(built, one_more % (7, "2" * 64))
     build(built, "polyledger", *WORDS)
     assert not {"int_entries", "int_positions"} & set(patched(built))
 
     for digit in "34":
-        write(built, one_more % (digit * 64))
+        write(built, one_more % (7, digit * 64))
         build(built, "polyledger", *WORDS, "--select", "int_entries")
     assert "int_entries" in patched(built)
     build(built, "polyledger", *WORDS)
     assert "int_positions" not in patched(built)
 
     # Neither a row that is landed afterwards nor a merge hides that rows were deleted.
-    write(built, "alter table polyledger_raw.splits delete where id like '0x444%' settings mutations_sync = 2")
-    write(built, one_more % ("5" * 64))
+    month = built.rows("select _partition_id from polyledger_raw.splits where id like '0x444%'")[0][0]
+    write(
+        built,
+        f"""
+        alter table polyledger_raw.splits delete in partition id '{month}' where id like '0x444%'
+        settings mutations_sync = 2
+        """,
+    )
+    write(built, one_more % (9, "5" * 64))
     write(built, "optimize table polyledger_raw.splits final")
     build(built, "polyledger", *WORDS)
     assert "int_entries" not in patched(built)
