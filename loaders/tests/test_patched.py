@@ -117,7 +117,7 @@ def test_where_nobody_can_tell_all_is_made_anew(built: Desk) -> None:
     build(built, "polyledger", *WORDS)
     assert "int_positions" not in patched(built)
 
-    # Neither a row that is landed afterwards nor a merge hides that rows were deleted.
+    # Rows of one month are deleted, then another one is landed, and all of them are merged.
     month = built.rows("select _partition_id from polyledger_raw.splits where id like '0x444%'")[0][0]
     write(
         built,
