@@ -36,3 +36,9 @@ alter table polyledger_raw.load_runs modify setting default_compression_codec = 
 alter table polyledger_raw.load_leases modify setting default_compression_codec = 'ZSTD(1)';
 alter table polyledger_raw.splits modify setting default_compression_codec = 'ZSTD(1)';
 alter table polyledger_raw.merges modify setting default_compression_codec = 'ZSTD(1)';
+
+-- 3. Fills in large blocks, in which wallets and tokens are found that came before.
+alter table polyledger_raw.order_filled_events modify setting
+    default_compression_codec = 'ZSTD(3)', min_compress_block_size = 2097152, max_compress_block_size = 2097152;
+alter table polyledger_raw.order_filled_events_v2 modify setting
+    default_compression_codec = 'ZSTD(3)', min_compress_block_size = 2097152, max_compress_block_size = 2097152;

@@ -29,6 +29,12 @@
 {% set on_disk -%}
 settings fsync_after_insert = 1, fsync_part_directory = 1, default_compression_codec = 'ZSTD(1)'
 {%- endset %}
+{#- Wallets and tokens of fills come again thousands of rows later. In blocks this large they are found there. -#}
+{% set in_large_blocks -%}
+settings
+    fsync_after_insert = 1, fsync_part_directory = 1, default_compression_codec = 'ZSTD(3)',
+    min_compress_block_size = 2097152, max_compress_block_size = 2097152
+{%- endset %}
 create database if not exists {{ database }};
 
 create table if not exists {{ database }}.order_filled_events (
@@ -49,7 +55,7 @@ create table if not exists {{ database }}.order_filled_events (
 ) engine = ReplacingMergeTree(_loaded_at)
 partition by toYYYYMM(timestamp)
 order by (timestamp, transaction_hash, order_hash)
-{{ on_disk }}
+{{ in_large_blocks }}
 comment 'orderbook-subgraph OrderFilledEvent: one row per filled order and transaction';
 
 create table if not exists {{ database }}.fee_refunds (
@@ -247,7 +253,7 @@ create table if not exists {{ database }}.order_filled_events_v2 (
 ) engine = ReplacingMergeTree(_loaded_at)
 partition by toYYYYMM(timestamp)
 order by (timestamp, transaction_hash, log_index)
-{{ on_disk }}
+{{ in_large_blocks }}
 comment 'OrderFilled of the V2 exchanges: one row per filled order and log';
 
 create table if not exists {{ database }}.condition_resolutions (
