@@ -1135,8 +1135,8 @@ UNIT_BREAKS = (
     ),
     unit(
         "sets landed twice count once",
-        f"{INTERMEDIATE}/int_condition_sets.sql",
-        "    limit 1 by split_id\n",
+        "macros/newest_copies.sql",
+        "    limit 1 by {{ id }}\n",
         "",
         "sets_are_split_merged_minted_and_merged_by_the_exchange_and_copies_count_once",
     ),

@@ -17,22 +17,26 @@ questions as (select * from {{ ref('int_neg_risk_questions') }}),
 pools as (select * from {{ ref('int_pools') }}),
 
 -- From what was landed, not from the wallets' books: those are held against it.
-split as (
+splits_of_wallets as (
     select * from splits
     where
         condition_id in (select condition_id from markets)
         and split_id not in (select set_event_id from exchange_sets)
-    order by split_id asc, loaded_at desc
-    limit 1 by split_id
 ),
 
-merged as (
+split as (
+    {{ newest_copies('splits_of_wallets', 'split_id') }}
+),
+
+merges_of_wallets as (
     select * from merges
     where
         condition_id in (select condition_id from markets)
         and merge_id not in (select set_event_id from exchange_sets)
-    order by merge_id asc, loaded_at desc
-    limit 1 by merge_id
+),
+
+merged as (
+    {{ newest_copies('merges_of_wallets', 'merge_id') }}
 ),
 
 converted as (

@@ -25,13 +25,15 @@ sets as (
     from merges
 ),
 
-once as (
+sets_of_wallets as (
     select * from sets
     where
         condition_id in (select condition_id from markets)
         and set_event_id not in (select set_event_id from exchange_sets)
-    order by event_type asc, set_event_id asc, loaded_at desc
-    limit 1 by event_type, set_event_id
+),
+
+once as (
+    {{ newest_copies('sets_of_wallets', 'event_type, set_event_id') }}
 ),
 
 -- Each leg carries half of the price; the odd base unit goes to the second, so that both add up to the whole.
