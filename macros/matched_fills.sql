@@ -6,11 +6,11 @@ with transactions as (
     select
         *,
         countIf(is_taker) over in_transaction as taker_count,
-        minIf(named_exchange, is_taker) over in_transaction as first_exchange,
-        maxIf(named_exchange, is_taker) over in_transaction as last_exchange,
-        minIf(is_buy, is_taker) over in_transaction as all_takers_buy,
-        maxIf(is_buy, is_taker) over in_transaction as any_taker_buys,
-        countIf(not is_taker) over in_transaction as maker_count,
+        count() over in_transaction - taker_count as maker_count,
+        -- Bits, since each aggregate is worked out for every fill: 1 and 2 are the exchanges, 4 is a buyer, 8 a seller.
+        groupBitOrIf(
+            toUInt8(if(named_exchange = 'ctf', 1, 2) + if(is_buy, 4, 8)), is_taker
+        ) over in_transaction as takers,
         minIf(counterparty, not is_taker) over in_transaction as first_counterparty,
         maxIf(counterparty, not is_taker) over in_transaction as last_counterparty,
         sumIf(shares, not is_taker and is_buy) over in_transaction as bought_shares,
@@ -26,7 +26,7 @@ with transactions as (
 measured as (
     select
         *,
-        if(taker_count > 0 and all_takers_buy = any_taker_buys, toNullable(any_taker_buys), null) as is_taker_buy,
+        transform(bitAnd(takers, 12), [4, 8], [true, false], null) as is_taker_buy,
         is_taker and taker_count = 1 as is_only_taker,
         bought_shares + sold_shares as maker_shares,
         if(is_buy, sold_usdc + bought_shares - bought_usdc, bought_usdc + sold_shares - sold_usdc) as maker_usdc,
@@ -47,7 +47,7 @@ matched as (
         wallet,
         nullIf(counterparty, toFixedString('', 20)) as counterparty,
         is_taker,
-        nullIf(if(first_exchange = last_exchange, first_exchange, ''), '') as exchange,
+        transform(bitAnd(takers, 3), [1, 2], ['ctf', 'neg_risk'], null) as exchange,
         multiIf(
             is_taker or is_taker_buy is null, null,
             is_buy != is_taker_buy, 'complementary',
