@@ -9,20 +9,29 @@
     `ordered` (the events) and held, unmatched, amount, total_bought, unknown_amounts have an element for each event:
     the state after it. The arrays of `places` (1 is the first event), cost, realized, avg_price and pnl have one for
     each event that is kept; `keep` says which: 'days' (the last of each day, and both sides of what conversions took
-    along), 'conversions' (and those before them) or 'steps' (all).
+    along; avg_price and pnl then have the last only), 'conversions' (and those before them) or 'steps' (all).
 
     What is a sum is summed for the whole array at once. Only what depends on a rounded value before it is folded, since
     a step of a fold costs the same for one position as for thousands. -#}
 {% macro replay(events, keep) -%}
 {#- Cost that is gone, average price, P&L. The cost is that of all shares ever held, less what is gone. -#}
+{%- set next_cost_gone = 'state.1 + toInt128(intDiv(toInt256(added - state.1) * leaving, held))' -%}
 {%- set next_state -%}
-    state.1 + toInt128(intDiv(toInt256(added - state.1) * leaving, held)),
+    {{ next_cost_gone }},
     intDiv(state.2 * amount + paid, new_amount),
     state.3 + intDiv(sold * (price - state.2), 1000000)
 {%- endset -%}
+{#- What was kept so far is copied at every step, so there is no more in it than is asked for. -#}
+{%- if keep == 'days' -%}
+    {%- set kept, type_of_kept, cost_gone = next_cost_gone, 'Int128', 'folded.4' -%}
+    {%- set avg_price, pnl = '[folded.2]', '[folded.3]' -%}
+{%- else -%}
+    {%- set kept, type_of_kept, cost_gone = '(' ~ next_state ~ ')', 'Tuple(Int128, Int128, Int128)', 'folded.4.1' -%}
+    {%- set avg_price, pnl = 'folded.4.2', 'folded.4.3' -%}
+{%- endif -%}
 select
     *,
-    folded.4.1 as cost_gone,
+    {{ cost_gone }} as cost_gone,
     arrayMap(
         (added, gone) -> added - gone, arrayFilter((added, is_it) -> is_it, added_so_far, is_kept), cost_gone
     ) as cost,
@@ -39,15 +48,15 @@ select
         cost_gone,
         carried
     ) as realized,
-    folded.4.2 as avg_price,
-    folded.4.3 as pnl
+    {{ avg_price }} as avg_price,
+    {{ pnl }} as pnl
 from (
     select
         *,
         arrayFold(
             (state, added, leaving, held, amount, paid, new_amount, sold, price, is_kept) -> (
                 {{ next_state }},
-                if(is_kept, arrayPushBack(state.4, ({{ next_state }})), state.4)
+                if(is_kept, arrayPushBack(state.4, {{ kept }}), state.4)
             ),
             added_so_far,
             leaving,
@@ -59,7 +68,7 @@ from (
             arrayMap((less, is_free) -> if(is_free, toInt128(0), less), sold, ordered.at_average),
             ordered.subgraph_price,
             is_kept,
-            cast((0, 0, 0, []), 'Tuple(Int128, Int128, Int128, Array(Tuple(Int128, Int128, Int128)))')
+            cast((0, 0, 0, []), 'Tuple(Int128, Int128, Int128, Array({{ type_of_kept }}))')
         ) as folded,
         arrayFilter((place, is_it) -> is_it, arrayEnumerate(ordered), is_kept) as places
     from (
