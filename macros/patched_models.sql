@@ -144,6 +144,7 @@
         'touched_by': {
             'int_positions': 'select wallet from changed',
             'int_pool_shares': 'select wallet from changed',
+            'int_conversions': 'select wallet from changed',
             'int_conditions': holders,
             'int_resolution_times': holders,
             'int_neg_risk_questions': holders,
