@@ -4,8 +4,8 @@
         'query_plan_reuse_storage_ordering_for_window_functions': 1,
         'read_in_order_use_buffering': 0,
         'max_block_size': 32768,
-        'min_insert_block_size_rows': 524288,
-        'min_insert_block_size_bytes': 134217728,
+        'min_insert_block_size_rows': 700000,
+        'min_insert_block_size_bytes': 200000000,
     },
 ) }}
 
