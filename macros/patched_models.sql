@@ -79,9 +79,20 @@
         },
     } -%}
 
+    {#- All copies of an id, since only the newest one counts. What filters a table cannot read it by its name: that
+        would be filtered too. -#}
+    {%- set copies_of_redemptions -%}
+        id in (
+            select id from merge('{{ raw }}', '^redemptions$')
+            where (redeemer, condition) in (select wallet, condition_id from touched)
+        )
+    {%- endset -%}
     {%- set int_redemptions = {
         'key': by_pair,
-        'read_only': {models ~ '.int_entries': touched_pair},
+        'read_only': {
+            models ~ '.int_entries': touched_pair,
+            raw ~ '.redemptions': copies_of_redemptions,
+        },
         'touched_by': {
             'int_entries': pairs,
             'redemptions': '
