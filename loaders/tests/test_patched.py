@@ -92,6 +92,28 @@ def test_what_is_touched_is_patched(built: Desk) -> None:
     write(built, f"optimize table {redemptions} final")
     build(built, "polyledger", *WORDS)
     assert "int_redemptions" in patched(built)
+    # Another one, whose old copy stays, since it stands at another time; then something of the wallet that it names.
+    of_markets = f"from {redemptions} where condition in (select condition_id from polyledger.int_markets)"
+    corrected = built.rows(f"select id {of_markets} order by id desc limit 1")[0][0]
+    write(
+        built,
+        f"""
+        insert into {redemptions}
+        select * replace ({LATER}, timestamp + 5000 as timestamp, reverse(redeemer) as redeemer)
+        from {redemptions} where id = '{corrected}'
+        """,
+    )
+    build(built, "polyledger", *WORDS)
+    write(
+        built,
+        f"""
+        insert into polyledger_raw.splits (id, timestamp, stakeholder, condition, amount)
+        select '0x{"9" * 64}', timestamp - 60, redeemer, condition, 1000000
+        from {redemptions} where id = '{corrected}' order by timestamp limit 1
+        """,
+    )
+    build(built, "polyledger", *WORDS)
+    assert "int_redemptions" in patched(built)
     assert_as_in_full(built)
 
 
