@@ -18,7 +18,7 @@ from loaders.rights import powers
 from loaders.target import Target
 from loaders.warehouse import Warehouse, WarehouseError, declared_columns, migrations, opened
 
-OLDEST_VERSION = (25, 4)  # of ClickHouse: the first with keccak256
+OLDEST_VERSION = (25, 6)  # of ClickHouse: the first with the settings of profiles.yml
 CLOCK_SECONDS = 60.0
 LITTLE_DISK, NO_DISK = 10e9, 1e9  # bytes
 LANDING = "goldsky_fills_v2"  # of pipelines/landing.sql

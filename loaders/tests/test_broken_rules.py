@@ -996,7 +996,7 @@ UNIT_BREAKS = (
     unit(
         "shares from nowhere carry no cost",
         f"{INTERMEDIATE}/int_carried_costs.sql",
-        "    where unmatched_in_event = 0\n",
+        "    where incomplete_conditions = 0\n",
         "",
         "an_event_with_shares_from_nowhere_carries_nothing",
     ),

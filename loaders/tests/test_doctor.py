@@ -412,7 +412,7 @@ REFUSED = WarehouseError("Code: 497. Not enough privileges (ACCESS_DENIED)")
 
 @pytest.mark.parametrize(
     ("version", "verdict"),
-    [("25.3.2.1", "fail"), ("24.12.1", "fail"), ("25.4.1.1", "ok"), ("26.7.2.1", "ok"), ("26.7.1-altinity", "ok")],
+    [("25.5.2.1", "fail"), ("24.12.1", "fail"), ("25.6.1.1", "ok"), ("26.7.2.1", "ok"), ("26.7.1-altinity", "ok")],
 )
 def test_the_version_of_a_server(version: str, verdict: str) -> None:
     check = doctor_warehouse.check_version(Server({"select version()": [(version,)]}))
