@@ -6,6 +6,48 @@
 {% endmaterialization %}
 
 
+{#- A view that would come out as it stands is kept: to make one, the engine looks into all that is behind it. Its columns
+    have the types that those had which it reads, so these count with its query. -#}
+{% materialization view, adapter='clickhouse' %}
+    {%- set inputs = none if flags.DEFER or is_cluster() else inputs_of_view() -%}
+    {% if inputs and not should_full_refresh() and known_relations([model]).values() | map(attribute='inputs') | list == [inputs] %}
+        {% call statement('main') %}select 'kept'{% endcall %}
+        {%- set built = {'relations': [this.incorporate(type='view')]} -%}
+    {% else %}
+        {%- set built = dbt.materialization_view_clickhouse() -%}
+    {% endif %}
+    {% if inputs %}
+        {% do run_query("alter table " ~ this ~ " modify comment 'inputs " ~ inputs ~ "'") %}
+    {% endif %}
+    {{ return(built) }}
+{% endmaterialization %}
+
+
+{% macro inputs_of_view() %}
+    {%- set names = [] -%}
+    {% for id in model.depends_on.nodes %}
+        {%- set node = graph.sources.get(id) or graph.nodes[id] -%}
+        {% do names.append("'" ~ (node.identifier or node.alias) ~ "'") %}
+    {% endfor %}
+    {%- set columns = run_query("
+        select table, name, type from system.columns
+        where database in ('" ~ raw_schema() ~ "', '" ~ target.schema ~ "') and table in ('', " ~ names | join(', ') ~ ")
+        order by all
+    ").rows | map('list') | list -%}
+    {{ return(local_md5(tojson([query_of_model(), columns], sort_keys=true))) }}
+{% endmacro %}
+
+
+{#- Without the name of the database: `publish` builds in another one, and exchanges them. -#}
+{% macro query_of_model() %}
+    {{ return([
+        modules.re.sub('\\b' ~ target.schema ~ '\\b', '', sql),
+        model.config,
+        model.columns.values() | map(attribute='data_type', default='') | list,
+    ]) }}
+{% endmacro %}
+
+
 {#- A table that would come out as it stands is kept: its query, and all that the query reads, are as they were. A large
     one is patched where it can be (macros/patched_table.sql). Any other is built as dbt does, beside the one that stands,
     and exchanged. `--full-refresh` builds all.
@@ -16,12 +58,7 @@
     {%- set compares = not flags.DEFER -%}
     {%- set read = nodes_read(model.depends_on.nodes, []) -%}
     {%- set relations = known_relations(read + [model]) if compares else {} -%}
-    {#- Without the name of the database: `publish` builds in another one, and exchanges them. -#}
-    {%- set query = [
-        modules.re.sub('\\b' ~ target.schema ~ '\\b', '', sql),
-        model.config,
-        model.columns.values() | map(attribute='data_type', default='') | list,
-    ] -%}
+    {%- set query = query_of_model() -%}
     {%- set inputs = local_md5(tojson(query + [states_of(model.depends_on.nodes, relations, {})], sort_keys=true)) -%}
     {%- set stands = relations.get(this.schema ~ '.' ~ this.identifier, {}) -%}
     {%- set compares_rows = compares and not should_full_refresh() -%}
