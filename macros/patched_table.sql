@@ -49,16 +49,16 @@
         where {{ is_touched }}
         {{ settings_to_read(rules.read_only, touched) }}
     {% endcall %}
-    {% do note_changes(this ~ ' where ' ~ is_touched, rows) %}
+    {% do clone_unmerged(new) %}
+    {% do note_changes(new ~ ' where ' ~ is_touched, rows) %}
     {%- set state = stands.state -%}
     {% if run_query('select count() from ' ~ beside('changing')).rows[0][0] %}
         {%- set state = local_md5(tojson([query, states], sort_keys=true)) -%}
-        {% do put_in_place(columns, rows, new) %}
+        {% do put_in_place(columns, new) %}
         {% do keep_changes(stands.state, state) %}
         {% do run_query('exchange tables ' ~ new ~ ' and ' ~ this) %}
-        {% do drop_table(new) %}
     {% endif %}
-    {% for table in (touched, rows, beside('changing')) %}
+    {% for table in (touched, rows, new, beside('changing')) %}
         {% do drop_table(table) %}
     {% endfor %}
     {{ return(state) }}
@@ -190,22 +190,40 @@
 {% endmacro %}
 
 
-{#- Makes the table as it will be: a clone of what stands, without the rows that are gone and with those that are new.
-    What has the place of a row that is gone (the same order key) is deleted with it, and comes again. -#}
-{% macro put_in_place(columns, rows, new) %}
-    {%- set order_key = model.config.order_by -%}
-    {%- set place = '(' ~ (order_key if order_key is string else order_key | join(', ')) ~ ')' -%}
-    {%- set is_gone = place ~ ' in (select ' ~ place ~ ' from ' ~ beside('changing') ~ ' where is_gone)' -%}
-    {% do run_query('create table ' ~ new ~ ' clone as ' ~ this) %}
+{#- A clone of the table, whose parts are links, without its comment. Its parts are not merged: that would move rows
+    between when they are looked up and when they are deleted. -#}
+{% macro clone_unmerged(new) %}
+    {% do run_query('create table ' ~ new ~ ' as ' ~ this) %}
+    {% do run_query('alter table ' ~ new ~ ' modify setting ' ~ settings_of_merges() | join(' = 1, ') ~ ' = 1') %}
+    {% do run_query('alter table ' ~ new ~ ' attach partition all from ' ~ this) %}
     {% do run_query("alter table " ~ new ~ " modify comment ''") %}
+{% endmacro %}
+
+
+{#- The largest part that merges may make, when there is room and when there is little. -#}
+{% macro settings_of_merges() %}
+    {{ return(['max_bytes_to_merge_at_max_space_in_pool', 'max_bytes_to_merge_at_min_space_in_pool']) }}
+{% endmacro %}
+
+
+{#- Takes the rows that are gone out of a clone of the table, and puts those in that are new. Which rows to delete is told
+    by their places: to look each row up by its key takes several times as long. -#}
+{% macro put_in_place(columns, new) %}
     {% if run_query('select count() from ' ~ beside('changing') ~ ' where is_gone').rows[0][0] %}
-        {% do run_query('delete from ' ~ new ~ ' where ' ~ is_gone) %}
+        {% do run_query(
+            'delete from ' ~ new ~ ' where ' ~ place_of_row() ~ ' in (select arrayJoin(places) from ' ~ beside('changing') ~ ')'
+        ) %}
     {% endif %}
     {% do run_query(
-        'insert into ' ~ new ~ ' (' ~ columns ~ ') select ' ~ columns ~ ' from ' ~ rows ~ ' where ' ~ is_gone
-        ~ ' union all select ' ~ columns ~ ' from ' ~ beside('changing') ~ ' array join range(times) as time'
-        ~ ' where not is_gone and not (' ~ is_gone ~ ')'
+        'insert into ' ~ new ~ ' (' ~ columns ~ ') select ' ~ columns ~ ' from ' ~ beside('changing')
+        ~ ' array join range(times) as time where not is_gone'
     ) %}
+    {% for name in settings_of_merges() %}
+        {%- set value = (model.config.settings or {}).get(name) -%}
+        {% do run_query(
+            'alter table ' ~ new ~ (' modify setting ' ~ name ~ ' = ' ~ value if value is not none else ' reset setting ' ~ name)
+        ) %}
+    {% endfor %}
     {#- Rows that were deleted stay on the disk until their part is merged. -#}
     {%- set rows_on_disk = "select sum(rows) from system.parts where active and database = '" ~ new.schema
         ~ "' and table = '" ~ new.identifier ~ "'" -%}
@@ -215,26 +233,33 @@
 {% endmacro %}
 
 
-{#- The rows that only one of two tables has, how many times, and whether it is the first one. -#}
+{#- The rows that only one of two tables has, how many times, whether it is the first one, and where they stand there. -#}
 {% macro note_changes(first, second) %}
     {% do drop_table(beside('changing')) %}
     {% do run_query("
         create table " ~ beside('changing') ~ " engine = MergeTree order by tuple() as
-        select * except (row) from (
+        select * except (row, standing), arraySlice(standing, 1, if(is_gone, times, 0)) as places from (
             select
-                * except (difference),
+                * except (difference, place),
                 sum(difference) < 0 as is_gone,
-                abs(sum(difference)) as times
+                abs(sum(difference)) as times,
+                groupArrayIf(place, difference < 0) as standing
             from (
-                select *, sipHash128(tuple(*)) as row, toInt8(-1) as difference from " ~ first ~ "
+                select *, sipHash128(tuple(*)) as row, toInt8(-1) as difference, " ~ place_of_row() ~ " as place from " ~ first ~ "
                 union all
-                select *, sipHash128(tuple(*)) as row, toInt8(1) as difference from " ~ second ~ "
+                select *, sipHash128(tuple(*)) as row, toInt8(1) as difference, toUInt64(0) as place from " ~ second ~ "
             )
             group by all
             having sum(difference) != 0
         )
     ") %}
 {% endmacro %}
+
+
+{#- Which row of a table it is: parts are numbered, and the rows of a part. -#}
+{% macro place_of_row() -%}
+toUInt64(splitByChar('_', _part)[2]) * 1099511627776 + _part_offset
+{%- endmacro %}
 
 
 {#- What was noted counts from here on. -#}
