@@ -2,10 +2,10 @@
 
 with landed as (select * from {{ ref('stg_goldsky__order_fills') }}),
 
--- After a reorganisation a transaction may stand in another block, at another time. Its copies are told apart by a
--- short key first, which takes less memory than the hashes.
+-- After a reorganisation a transaction may stand in another block, at another time. Such transactions are told by a
+-- short key first, which takes less time and memory than hashes of all fills.
 suspected as (
-    select cityHash64(transaction_hash, order_hash) as short_key
+    select cityHash64(transaction_hash) as short_key
     from landed
     group by short_key
     having min(filled_at) != max(filled_at)
@@ -18,7 +18,7 @@ copies as (
         filled_at,
         max(landed.loaded_at) as landed_at
     from landed
-    where cityHash64(transaction_hash, order_hash) in (select short_key from suspected)
+    where cityHash64(transaction_hash) in (select short_key from suspected)
     group by transaction_hash, order_hash, filled_at
 ),
 
