@@ -119,7 +119,11 @@
     {%- endset -%}
     {%- set int_conversion_costs = {
         'key': {'wallet': 'wallet', 'moment': 'toUInt128(moment + 1)'},
-        'read_only': {models ~ '.int_conversions': '(wallet, moment) in (select wallet, moment from touched)'},
+        'read_only': {
+            models ~ '.int_conversions': '(wallet, moment) in (select wallet, moment from touched)',
+            models ~ '.int_entries': 'wallet in (select wallet from touched)',
+            models ~ '.int_redemptions': 'wallet in (select wallet from touched)',
+        },
         'touched_by': {
             'int_entries': of_conversions,
             'int_redemptions': of_conversions,
@@ -149,50 +153,38 @@
             'int_token_prices': holders,
         },
     } -%}
+    {%- set named_wallets = 'select ' ~ hex_text('wallet') ~ ' from changed' -%}
+    {%- set wallets_named = 'wallet in (select ' ~ hex_bytes('wallet', 20) ~ ' from touched)' -%}
+    {%- set named_holders -%}
+        select {{ hex_text('wallet') }} from {{ models }}.int_positions
+        where condition_id in (select condition_id from changed)
+    {%- endset -%}
     {%- set int_wallet_days = {
         'key': by_wallet,
-        'read_only': positions_of_wallets,
+        'read_only': {models ~ '.int_positions': wallets_named},
         'touched_by': {
-            'int_positions': 'select wallet from changed',
-            'int_pool_shares': 'select wallet from changed',
-            'int_conversions': 'select wallet from changed',
-            'int_conditions': holders,
-            'int_resolution_times': holders,
-            'int_neg_risk_questions': holders,
+            'int_positions': named_wallets,
+            'int_pool_shares': named_wallets,
+            'int_conversions': named_wallets,
+            'int_conditions': named_holders,
+            'int_resolution_times': named_holders,
+            'int_neg_risk_questions': named_holders,
             'int_token_prices': none,
         },
     } -%}
-    {%- set named_wallets = 'select ' ~ hex_text('wallet') ~ ' from changed' -%}
-    {%- set wallets_named = 'wallet in (select ' ~ hex_bytes('wallet', 20) ~ ' from touched)' -%}
     {%- set fct_wallet_pnl = {
         'key': by_wallet,
         'read_only': {models ~ '.int_wallets': wallets_named},
         'touched_by': {'int_wallets': named_wallets, 'fpmms': 'select ' ~ hex_text('id') ~ ' from changed'},
     } -%}
-    {%- set fct_wallet_pnl_daily = {
-        'key': by_wallet,
-        'read_only': {models ~ '.int_wallet_days': wallets_named},
-        'touched_by': {'int_wallet_days': named_wallets},
-    } -%}
 
-    {%- set named_pairs -%}
-        select {{ hex_text('wallet') }}, {{ hex_text('condition_id') }} from
-    {%- endset -%}
-    {%- set pairs_of_conditions -%}
-        {{ named_pairs }} {{ models }}.int_positions where condition_id in (select condition_id from changed)
-    {%- endset -%}
-    {%- set fct_holders = {
+    {%- set int_holders = {
         'key': by_pair,
         'read_only': {
-            models ~ '.int_positions': '(wallet, condition_id) in (select '
-                ~ hex_bytes('wallet', 20) ~ ', ' ~ hex_bytes('condition_id', 32) ~ ' from touched)',
+            models ~ '.int_positions': '(wallet, condition_id) in (select wallet, ' ~ hex_bytes('condition_id', 32)
+                ~ ' from touched)',
         },
-        'touched_by': {
-            'int_positions': named_pairs ~ ' changed',
-            'int_pool_shares': named_pairs ~ ' changed',
-            'int_conditions': pairs_of_conditions,
-            'int_token_prices': pairs_of_conditions,
-        },
+        'touched_by': {'int_positions': 'select wallet, ' ~ hex_text('condition_id') ~ ' from changed'},
     } -%}
 
     {%- set of_condition = 'condition_id in (select condition_id from touched)' -%}
@@ -223,8 +215,7 @@
         'int_wallets': int_wallets,
         'int_wallet_days': int_wallet_days,
         'fct_wallet_pnl': fct_wallet_pnl,
-        'fct_wallet_pnl_daily': fct_wallet_pnl_daily,
-        'fct_holders': fct_holders,
+        'int_holders': int_holders,
         'int_condition_bookings': int_condition_bookings,
     }) }}
 {% endmacro %}

@@ -220,7 +220,7 @@ AMM_BREAKS = (
     ),
     unit(
         "a position of a pool's shares is worth what is in it",
-        f"{INTERMEDIATE}/int_position_values.sql",
+        "macros/valued.sql",
         "is_pool and (shares != 0 or pool_shares.wallet is not null)",
         "false",
         "shares_of_a_pool_are_worth_what_is_in_it_if_that_is_known",
@@ -728,16 +728,16 @@ UNIT_BREAKS = (
     ),
     unit(
         "a resolved token is worth its payout and not its last price",
-        f"{INTERMEDIATE}/int_position_values.sql",
-        "            is_resolved, 'payout',\n",
+        "macros/valued.sql",
+        "        is_resolved, 'payout',\n",
         "",
         "shares_are_worth_their_payout_or_else_the_price_of_their_last_trade",
     ),
     unit(
         "a share is worth the payout of its own outcome",
-        f"{INTERMEDIATE}/int_position_values.sql",
-        "conditions.payout_numerators[positions.outcome_index + 1]",
-        "conditions.payout_numerators[2 - positions.outcome_index]",
+        "macros/valued.sql",
+        "'conditions.payout_numerators[' ~ positions ~ '.outcome_index + 1]'",
+        "'conditions.payout_numerators[2 - ' ~ positions ~ '.outcome_index]'",
         "shares_are_worth_their_payout_or_else_the_price_of_their_last_trade",
     ),
     unit(
@@ -848,8 +848,8 @@ UNIT_BREAKS = (
     ),
     unit(
         "who sold everything is no holder",
-        f"{MARTS}/fct_holders.sql",
-        "    where shares > 0\n",
+        f"{INTERMEDIATE}/int_holders.sql",
+        "shares > 0 and ",
         "",
         "who_holds_nothing_any_more_is_no_holder",
     ),
@@ -1038,8 +1038,8 @@ UNIT_BREAKS = (
     unit(
         "each wallet has a sum of its own",
         f"{MARTS}/fct_wallet_pnl_daily.sql",
-        "partition by wallet_days.wallet order by day",
-        "order by wallet_days.wallet, day",
+        "partition by wallet order by day",
+        "order by wallet, day",
         "each_wallet_adds_up_from_its_first_day",
     ),
     unit(
@@ -1603,7 +1603,7 @@ DATA_BREAKS = (
         ),
         Break(
             "a value has one of four bases",
-            f"{INTERMEDIATE}/int_position_values.sql",
+            "macros/valued.sql",
             "shares = 0, 'nothing held',",
             "shares = 0, 'nothing',",
             (
@@ -1815,16 +1815,16 @@ DATA_BREAKS = (
         ),
         Break(
             "who holds nothing is no holder",
-            f"{MARTS}/fct_holders.sql",
-            "    where shares > 0\n",
+            f"{INTERMEDIATE}/int_holders.sql",
+            "shares > 0 and ",
             "",
             ("in_range_fct_holders_0__shares",),
         ),
         Break(
             "a holder of an outcome is there once",
-            f"{MARTS}/fct_holders.sql",
-            "    from position_values\n",
-            "    from position_values\n    array join [1, 2] as copy\n",
+            f"{INTERMEDIATE}/int_holders.sql",
+            "    from positions\n",
+            "    from positions\n    array join [1, 2] as copy\n",
             ("unique_together_fct_holders_condition_id__outcome_index__wallet",),
         ),
         Break(
@@ -2006,8 +2006,9 @@ def in_rounds(breaks: Iterable[Break]) -> list[tuple[Break, ...]]:
     """
     users = {
         "loaders/schema.sql": ["int_neg_risk_questions"],
-        "macros/settle.sql": ["int_wallet_conditions", "int_position_values"],
-        "macros/held_value.sql": ["int_wallet_conditions", "int_position_values"],
+        "macros/settle.sql": ["int_wallet_conditions", "int_position_values", "fct_holders"],
+        "macros/held_value.sql": ["int_wallet_conditions", "int_position_values", "fct_holders"],
+        "macros/valued.sql": ["int_position_values", "fct_holders"],
         "macros/event_moment.sql": ["int_entries", "int_event_names", "int_redemptions", "int_conversions"],
         "macros/replay.sql": ["int_positions"],
         "macros/is_trade.sql": ["int_positions", "int_token_prices", "int_window_wallets"],

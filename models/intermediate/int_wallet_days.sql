@@ -76,7 +76,15 @@ days as (
         countIf(is_market and settled_usdc > 0) as markets_won
     from bookings
     group by wallet, day
+),
+
+-- As text: fct_wallet_pnl_daily is a view, and finds a wallet by what people write.
+named as (
+    select
+        {{ hex_text('days.wallet') }} as wallet,
+        days.* except (wallet)
+    from days
 )
 
-select * from days
+select * from named
 settings join_use_nulls = 1, optimize_aggregation_in_order = 1, max_bytes_before_external_group_by = 1000000000

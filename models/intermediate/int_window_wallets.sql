@@ -27,7 +27,7 @@ counted as (
     where kind in (0, 1, 2, 3)
     union all
     select
-        wallet,
+        {{ hex_bytes('wallet_days.wallet', 20) }} as wallet,
         day,
         false as is_fill,
         null as condition_id,
