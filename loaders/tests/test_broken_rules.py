@@ -1038,8 +1038,8 @@ UNIT_BREAKS = (
     unit(
         "each wallet has a sum of its own",
         f"{MARTS}/fct_wallet_pnl_daily.sql",
-        "partition by wallet order by day",
-        "order by wallet, day",
+        "partition by wallet_days.wallet order by day",
+        "order by wallet_days.wallet, day",
         "each_wallet_adds_up_from_its_first_day",
     ),
     unit(

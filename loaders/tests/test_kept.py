@@ -88,7 +88,7 @@ def test_a_payout_makes_what_is_valued_and_no_fill(built: Desk) -> None:
     )
     before = dict(built.rows("select wallet, settled_pnl_usdc from polyledger.fct_wallet_pnl"))
     found = made(built)
-    assert {"int_conditions", "int_wallets", "fct_wallet_pnl", "leaderboard"} <= found
+    assert {"int_conditions", "int_wallets", "leaderboard"} <= found
     assert not found & {"int_entries", "int_markets", "int_moved_fills"}  # token maps came out the same
     assert before != dict(built.rows("select wallet, settled_pnl_usdc from polyledger.fct_wallet_pnl"))
 

@@ -192,4 +192,4 @@ def test_a_builder_may_patch_tables(desk: FixedDesk) -> None:
         """
     )
     desk.dbt(*words, **desk.acting("builder"))
-    assert {"int_entries", "int_positions", "fct_wallet_pnl"} <= set(patched(desk))
+    assert {"int_entries", "int_positions", "int_wallets"} <= set(patched(desk))

@@ -1,4 +1,4 @@
-{{ config(order_by='condition_id') }}
+{{ config(order_by=hex_text('condition_id')) }}
 
 with conditions as (select * from {{ ref('int_conditions') }}),
 
@@ -22,10 +22,9 @@ known as (
     from prices
 ),
 
--- The condition as text: a market's holders are looked up by what people write, and what they hold is worth with them.
 condition_values as (
     select
-        {{ hex_text('known.condition_id') }} as condition_id,
+        condition_id,
         toBool(max(known.is_resolved)) as is_resolved,
         groupArrayArray(known.payout_numerators) as payout_numerators,
         max(known.payout_denominator) as payout_denominator,
@@ -34,7 +33,7 @@ condition_values as (
             'Array(Tuple(outcome_index UInt8, last_shares Decimal(38, 6), last_usdc Decimal(38, 6)))'
         ) as last_trades
     from known
-    group by known.condition_id
+    group by condition_id
 )
 
 select * from condition_values

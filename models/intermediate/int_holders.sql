@@ -1,13 +1,13 @@
-{{ config(order_by=['condition_id', 'outcome_index', 'wallet']) }}
+{{ config(order_by=[hex_text('condition_id'), 'outcome_index', 'wallet']) }}
 
+{#- Sorted by the text of the condition: fct_holders is a view, and finds a market by what people write. -#}
 with positions as (select * from {{ ref('int_positions') }}),
 
 -- What is still held, by market: positions are sorted by wallet, and a market's lie all over them. What it is worth
--- changes with every trade and is not here, so that a day of fills touches only what was traded. The condition is text:
--- fct_holders is a view, and finds a market by what people write.
+-- changes with every trade and is not here, so that a day of fills touches only what was traded.
 holders as (
     select
-        {{ hex_text('positions.condition_id') }} as condition_id,
+        condition_id,
         outcome_index,
         wallet,
         shares,

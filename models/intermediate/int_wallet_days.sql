@@ -1,5 +1,6 @@
-{{ config(order_by=['wallet', 'day']) }}
+{{ config(order_by=[hex_text('wallet'), 'day']) }}
 
+{#- Sorted by the text of the address: fct_wallet_pnl_daily is a view, and finds a wallet by what people write. -#}
 with positions as (select * from {{ ref('int_positions') }}),
 
 resolution_times as (select * from {{ ref('int_resolution_times') }}),
@@ -76,15 +77,7 @@ days as (
         countIf(is_market and settled_usdc > 0) as markets_won
     from bookings
     group by wallet, day
-),
-
--- As text: fct_wallet_pnl_daily is a view, and finds a wallet by what people write.
-named as (
-    select
-        {{ hex_text('days.wallet') }} as wallet,
-        days.* except (wallet)
-    from days
 )
 
-select * from named
+select * from days
 settings join_use_nulls = 1, optimize_aggregation_in_order = 1, max_bytes_before_external_group_by = 1000000000

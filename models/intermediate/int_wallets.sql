@@ -1,5 +1,13 @@
-{{ config(order_by='wallet', query_settings={'optimize_aggregation_in_order': 1}) }}
+{{ config(
+    order_by=hex_text('wallet'),
+    query_settings={
+        'optimize_aggregation_in_order': 1,
+        'aggregation_in_order_max_block_bytes': 4000000,
+        'max_block_size': 16384,
+    },
+) }}
 
+{#- Sorted by the text of the address: fct_wallet_pnl is a view, and finds a wallet by what people write. -#}
 with wallet_conditions as (
     select
         *,

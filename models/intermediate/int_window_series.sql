@@ -14,7 +14,7 @@ recent as (
 days as (
     select
         'all' as `window`,  -- noqa: RF06
-        {{ hex_bytes('wallet_days.wallet', 20) }} as wallet,
+        wallet,
         day,
         settled_pnl_usdc as pnl_usdc
     from wallet_days
@@ -22,7 +22,7 @@ days as (
     union all
     select
         windows.window as `window`,  -- noqa: RF06
-        {{ hex_bytes('recent.wallet', 20) }} as wallet,
+        recent.wallet as wallet,
         recent.day as day,
         recent.booked_pnl_usdc as pnl_usdc
     from recent

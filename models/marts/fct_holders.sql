@@ -1,10 +1,40 @@
 {{ config(materialized='view') }}
 
-with holders as (select * from {{ ref('int_holders') }}),
+with stored as (select * from {{ ref('int_holders') }}),
 
-conditions as (select * from {{ ref('int_condition_values') }}),
+stored_values as (select * from {{ ref('int_condition_values') }}),
 
-shares_of_pools as (select * from {{ ref('int_pool_shares') }}),
+stored_pool_shares as (select * from {{ ref('int_pool_shares') }}),
+
+-- All by the text of the condition, which is the key of the first two: so a filter by condition reaches both.
+holders as (
+    select
+        {{ hex_text('stored.condition_id') }} as condition_id,
+        outcome_index,
+        wallet,
+        shares,
+        cost_usdc
+    from stored
+),
+
+conditions as (
+    select
+        {{ hex_text('stored_values.condition_id') }} as condition_id,
+        is_resolved,
+        payout_numerators,
+        payout_denominator,
+        last_trades
+    from stored_values
+),
+
+pool_shares as (
+    select
+        {{ hex_text('stored_pool_shares.condition_id') }} as condition_id,
+        outcome_index,
+        wallet,
+        value_usdc
+    from stored_pool_shares
+),
 
 prices as (
     select
@@ -14,15 +44,6 @@ prices as (
         last_trade.last_usdc as last_usdc
     from conditions
     array join last_trades as last_trade
-),
-
-pool_shares as (
-    select
-        wallet,
-        {{ hex_text('shares_of_pools.condition_id') }} as condition_id,
-        outcome_index,
-        value_usdc
-    from shares_of_pools
 ),
 
 valued as (

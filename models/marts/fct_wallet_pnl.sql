@@ -1,4 +1,4 @@
-{{ config(order_by='wallet') }}
+{{ config(materialized='view') }}
 
 with wallets as (select * from {{ ref('int_wallets') }}),
 

@@ -4,7 +4,7 @@ with wallet_days as (select * from {{ ref('int_wallet_days') }}),
 
 cumulated as (
     select
-        wallet,
+        {{ hex_text('wallet_days.wallet') }} as wallet,
         day,
         realized_pnl_usdc,
         settled_pnl_usdc,
@@ -13,7 +13,7 @@ cumulated as (
         sum(settled_pnl_usdc) over so_far as cumulative_settled_pnl_usdc,
         sum(booked_pnl_usdc) over so_far as cumulative_booked_pnl_usdc
     from wallet_days
-    window so_far as (partition by wallet order by day rows between unbounded preceding and current row)
+    window so_far as (partition by wallet_days.wallet order by day rows between unbounded preceding and current row)
 )
 
 select * from cumulated
