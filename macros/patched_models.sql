@@ -3,7 +3,9 @@
     Of a table: `key`, by which its rows are made anew, names and expressions over its columns; `read_only`, what is
     needed of the tables that it reads (rows of theirs that no touched key depends on may be missing); and `touched_by`:
     of each table that it reads, which keys are touched by rows that are new or gone there. In these queries `changed`
-    stands for such rows; none where nothing depends on them. If a table changed that is not named, all is made anew. -#}
+    stands for such rows; none where nothing depends on them. If a table changed that is not named, all is made anew.
+    `from_changes`, where what stands and what changed is enough: of a table, the `rows` to read in its place, `unless` any
+    row is found that makes it not enough. -#}
 {% macro patched_models() %}
     {%- set raw, models = raw_schema(), this.schema -%}
     {%- set second = 'toUInt32(bitShiftRight(moment, 96))' -%}
@@ -137,6 +139,32 @@
         'touched_by': {'int_entries': pairs, 'int_redemptions': pairs, 'int_conversion_costs': pairs},
     } -%}
 
+    {#- Of a token only the last fill counts: that is the one that stood or one that is new, unless the one that stood is
+        gone. -#}
+    {%- set of_tokens = 'select condition_id, outcome_index from changed' -%}
+    {%- set int_token_prices = {
+        'key': {'condition_id': 'condition_id', 'outcome_index': 'outcome_index'},
+        'read_only': {},
+        'touched_by': {'int_entries': of_tokens ~ ' where outcome_index != 255'},
+        'from_changes': {
+            'int_entries': {
+                'rows': '
+                    select condition_id, outcome_index, kind, shares, fill_usdc, moment from changed where not is_gone
+                    union all
+                    select condition_id, outcome_index, toUInt8(2), last_shares, last_usdc, moment
+                    from ' ~ models ~ '.int_token_prices
+                    where (condition_id, outcome_index) in (' ~ of_tokens ~ ')
+                ',
+                'unless': '
+                    select moment from changed
+                    where is_gone and (condition_id, outcome_index, moment) in (
+                        select condition_id, outcome_index, moment from ' ~ models ~ '.int_token_prices
+                    )
+                ',
+            },
+        },
+    } -%}
+
     {#- All of a wallet at once, and of a condition. -#}
     {%- set by_wallet, by_condition = {'wallet': 'wallet'}, {'condition_id': 'condition_id'} -%}
     {%- set positions_of_wallets = {models ~ '.int_positions': 'wallet in (select wallet from touched)'} -%}
@@ -153,38 +181,24 @@
             'int_token_prices': holders,
         },
     } -%}
-    {%- set named_wallets = 'select ' ~ hex_text('wallet') ~ ' from changed' -%}
-    {%- set wallets_named = 'wallet in (select ' ~ hex_bytes('wallet', 20) ~ ' from touched)' -%}
-    {%- set named_holders -%}
-        select {{ hex_text('wallet') }} from {{ models }}.int_positions
-        where condition_id in (select condition_id from changed)
-    {%- endset -%}
     {%- set int_wallet_days = {
         'key': by_wallet,
-        'read_only': {models ~ '.int_positions': wallets_named},
+        'read_only': positions_of_wallets,
         'touched_by': {
-            'int_positions': named_wallets,
-            'int_pool_shares': named_wallets,
-            'int_conversions': named_wallets,
-            'int_conditions': named_holders,
-            'int_resolution_times': named_holders,
-            'int_neg_risk_questions': named_holders,
+            'int_positions': 'select wallet from changed',
+            'int_pool_shares': 'select wallet from changed',
+            'int_conversions': 'select wallet from changed',
+            'int_conditions': holders,
+            'int_resolution_times': holders,
+            'int_neg_risk_questions': holders,
             'int_token_prices': none,
         },
-    } -%}
-    {%- set fct_wallet_pnl = {
-        'key': by_wallet,
-        'read_only': {models ~ '.int_wallets': wallets_named},
-        'touched_by': {'int_wallets': named_wallets, 'fpmms': 'select ' ~ hex_text('id') ~ ' from changed'},
     } -%}
 
     {%- set int_holders = {
         'key': by_pair,
-        'read_only': {
-            models ~ '.int_positions': '(wallet, condition_id) in (select wallet, ' ~ hex_bytes('condition_id', 32)
-                ~ ' from touched)',
-        },
-        'touched_by': {'int_positions': 'select wallet, ' ~ hex_text('condition_id') ~ ' from changed'},
+        'read_only': {models ~ '.int_positions': touched_pair},
+        'touched_by': {'int_positions': pairs},
     } -%}
 
     {%- set of_condition = 'condition_id in (select condition_id from touched)' -%}
@@ -212,9 +226,9 @@
         'int_redemptions': int_redemptions,
         'int_conversion_costs': int_conversion_costs,
         'int_positions': int_positions,
+        'int_token_prices': int_token_prices,
         'int_wallets': int_wallets,
         'int_wallet_days': int_wallet_days,
-        'fct_wallet_pnl': fct_wallet_pnl,
         'int_holders': int_holders,
         'int_condition_bookings': int_condition_bookings,
     }) }}

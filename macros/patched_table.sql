@@ -12,10 +12,11 @@
     {% if not rules or not stands.state or stands.rows < var('least_rows_patched') %}
         {{ return(none) }}
     {% endif %}
-    {%- set queries = touched_by_changes(rules, stands, query, states) -%}
-    {% if queries is none %}
+    {%- set changes = changes_since(rules, stands, query, states) -%}
+    {% if changes is none %}
         {{ return(none) }}
     {% endif %}
+    {%- set made_by = query_of_changes(rules, changes) -%}
     {%- set key = rules.key.values() | join(', ') -%}
     {%- set touched, rows, new = beside('touched'), beside('rows'), beside('new') -%}
     {%- set columns = '`' ~ adapter.get_columns_in_relation(this) | map(attribute='name') | join('`, `') ~ '`' -%}
@@ -31,11 +32,11 @@
     {% do run_query(
         'create table ' ~ touched ~ ' engine = MergeTree order by tuple() as select distinct * from ('
         ~ 'select ' ~ named_key | join(', ') ~ ' from ' ~ this ~ ' where false'
-        ~ queries | map('replace', '', ' union all ', 1) | join ~ ')'
+        ~ queries_of_touched(rules, changes) | map('replace', '', ' union all ', 1) | join ~ ')'
     ) %}
     {%- set count = run_query('select count() from ' ~ touched).rows[0][0] -%}
     {% do log(this.identifier ~ ': ' ~ count ~ ' touched keys, ' ~ stands.rows ~ ' rows') %}
-    {% if count > var('most_keys_patched') * stands.rows %}
+    {% if made_by == sql and count > var('most_keys_patched') * stands.rows %}
         {% do drop_table(touched) %}
         {{ return(none) }}
     {% endif %}
@@ -44,7 +45,7 @@
     {% call statement('main') %}
         insert into {{ rows }} ({{ columns }})
         select {{ columns }} from (
-            {{ sql }}
+            {{ made_by }}
         )
         where {{ is_touched }}
         {{ settings_to_read(rules.read_only, touched) }}
@@ -65,8 +66,8 @@
 {% endmacro %}
 
 
-{#- A query for each table that it reads and that changed: the keys that were touched. None where nobody can tell. -#}
-{% macro touched_by_changes(rules, stands, query, states) %}
+{#- Of each table that it reads and that changed: the rows that are new or gone. None where nobody can tell. -#}
+{% macro changes_since(rules, stands, query, states) %}
     {%- set comments = {} -%}
     {% for name, comment in run_query(
         "select name, comment from system.tables where database = '" ~ this.schema ~ "' and match(name, '__(read|changed)$')"
@@ -83,7 +84,7 @@
     {% if before.pop('', none) != query or before.keys() | sort != states.keys() | sort %}
         {{ return(none) }}
     {% endif %}
-    {%- set queries = [] -%}
+    {%- set changes = {} -%}
     {% for name, state in states.items() if state != before[name] %}
         {%- set changed = none -%}
         {% if (name ~ '__changed') in comments %}
@@ -97,11 +98,33 @@
             {% do log(this.identifier ~ ' is made anew: nobody can tell what of ' ~ name ~ ' changed') %}
             {{ return(none) }}
         {% endif %}
-        {% if rules.touched_by[name] %}
-            {% do queries.append(modules.re.sub('\\bchanged\\b', changed, rules.touched_by[name])) %}
-        {% endif %}
+        {% do changes.update({name: changed}) %}
+    {% endfor %}
+    {{ return(changes) }}
+{% endmacro %}
+
+
+{#- A query for each table that changed: the keys that were touched. -#}
+{% macro queries_of_touched(rules, changes) %}
+    {%- set queries = [] -%}
+    {% for name, changed in changes.items() if rules.touched_by[name] %}
+        {% do queries.append(modules.re.sub('\\bchanged\\b', changed, rules.touched_by[name])) %}
     {% endfor %}
     {{ return(queries) }}
+{% endmacro %}
+
+
+{#- The query of the model; where what changed of a table is enough, that is what it reads in the table's place. -#}
+{% macro query_of_changes(rules, changes) %}
+    {%- set made_by = namespace(sql=sql) -%}
+    {% for name, enough in (rules.from_changes or {}).items() if changes.get(name) %}
+        {% if not run_query(modules.re.sub('\\bchanged\\b', changes[name], enough.unless) ~ ' limit 1').rows %}
+            {%- set table = api.Relation.create(schema=this.schema, identifier=name) | string -%}
+            {%- set rows = '(' ~ modules.re.sub('\\bchanged\\b', changes[name], enough.rows) ~ ')' -%}
+            {%- set made_by.sql = made_by.sql | replace(table, rows) -%}
+        {% endif %}
+    {% endfor %}
+    {{ return(made_by.sql) }}
 {% endmacro %}
 
 

@@ -1052,8 +1052,8 @@ UNIT_BREAKS = (
     unit(
         "a window ends",
         f"{INTERMEDIATE}/int_window_wallets.sql",
-        "recent.day between windows.first_day and windows.last_day",
-        "recent.day >= windows.first_day",
+        "recent.day between first_day and last_day",
+        "recent.day >= first_day",
         "pnl_and_conditions_won_are_those_of_the_days_they_were_booked_on",
     ),
     unit(

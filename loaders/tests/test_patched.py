@@ -80,6 +80,22 @@ def test_what_is_touched_is_patched(built: Desk) -> None:
     )
     build(built, "polyledger", *WORDS)
     assert "int_entries" in patched(built)
+    # The last trade of a token was before others of it, as it turns out.
+    last_trade = built.rows(
+        """
+        select argMax(transaction_hash, filled_at) as last from polyledger.fct_fills
+        where token_id is not null group by token_id having uniqExact(filled_at) > 3 order by last limit 1
+        """
+    )[0][0]
+    write(
+        built,
+        f"""
+        insert into {fills} select * replace ({LATER}, timestamp - 1000000 as timestamp)
+        from {fills} where transaction_hash = unhex('{last_trade[2:]}')
+        """,
+    )
+    build(built, "polyledger", *WORDS)
+    assert "int_token_prices" in patched(built)
     # A redemption that was another wallet's: the copy that said so is merged away.
     redemptions = "polyledger_raw.redemptions"
     write(

@@ -8,7 +8,7 @@ last_fills as (
         condition_id,
         outcome_index,
         argMax((abs(shares), abs(fill_usdc)), moment) as last_fill,
-        {{ time_of_moment('max(moment)') }} as traded_at
+        max(moment) as last_moment
     from entries
     where {{ is_trade() }} and outcome_index != 255 and entries.shares != 0
     group by condition_id, outcome_index
@@ -20,7 +20,8 @@ prices as (
         outcome_index,
         last_fill.1 as last_shares,
         last_fill.2 as last_usdc,
-        traded_at
+        {{ time_of_moment('last_moment') }} as traded_at,
+        last_moment as moment
     from last_fills
 )
 

@@ -27,7 +27,7 @@ counted as (
     where kind in (0, 1, 2, 3)
     union all
     select
-        {{ hex_bytes('wallet_days.wallet', 20) }} as wallet,
+        wallet,
         day,
         false as is_fill,
         null as condition_id,
@@ -40,29 +40,38 @@ counted as (
     from wallet_days
 ),
 
--- The longest window first: a cross join looks at every row it is given.
+-- The longest window first, so that the others are asked only of its rows.
 recent as (
     select * from counted
     where day >= (select min(first_day) from windows)
 ),
 
+in_windows as (
+    select
+        recent.*,
+        given_window.1 as `window`,  -- noqa: RF06
+        given_window.2 as first_day,
+        given_window.3 as last_day
+    from recent
+    array join (select groupArray((windows.window, windows.first_day, windows.last_day)) from windows) as given_window
+    where recent.day between first_day and last_day
+),
+
 window_wallets as (
     select
-        windows.window as `window`,  -- noqa: RF06
-        recent.wallet as wallet,
-        sum(recent.pnl_usdc) as pnl_usdc,
-        sum(recent.volume_usdc) as volume_usdc,
-        sum(recent.paid_in_usdc) as paid_in_usdc,
+        in_windows.window as `window`,  -- noqa: RF06
+        in_windows.wallet as wallet,
+        sum(in_windows.pnl_usdc) as pnl_usdc,
+        sum(in_windows.volume_usdc) as volume_usdc,
+        sum(in_windows.paid_in_usdc) as paid_in_usdc,
         countIf(is_fill) as fill_count,
         uniqExactIf(condition_id, is_fill) as markets_traded,
-        sum(recent.markets_resolved) as markets_resolved,
-        sum(recent.markets_won) as markets_won,
-        any(windows.first_day) as first_day,
-        any(windows.last_day) as last_day
-    from recent
-    cross join windows
-    where recent.day between windows.first_day and windows.last_day
-    group by windows.window, wallet
+        sum(in_windows.markets_resolved) as markets_resolved,
+        sum(in_windows.markets_won) as markets_won,
+        any(in_windows.first_day) as first_day,
+        any(in_windows.last_day) as last_day
+    from in_windows
+    group by in_windows.window, wallet
     having fill_count > 0 or countIf(is_booked) > 0
 )
 
