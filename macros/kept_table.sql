@@ -1,4 +1,4 @@
-{#- What dbt does with models that are tables, in this project. -#}
+{#- What dbt does with models that are tables, and with views, in this project. -#}
 {% materialization table, adapter='clickhouse' %}
     {#- In dbt_project.yml as settings they would reach views too, which have none of them. -#}
     {%- do model.config.update({'settings': model.config.meta.table_settings or {}}) -%}
@@ -6,35 +6,58 @@
 {% endmaterialization %}
 
 
-{#- A view that would come out as it stands is kept: to make one, the engine looks into all that is behind it. Its columns
-    have the types that those had which it reads, so these count with its query. -#}
+{#- A view that would come out as it stands is kept: to make one, the engine looks into all that is behind it. Its comment
+    says what it was built from, and has a hash of its text as the engine has it: another one may have been put there. -#}
 {% materialization view, adapter='clickhouse' %}
-    {%- set inputs = none if flags.DEFER or is_cluster() else inputs_of_view() -%}
-    {% if inputs and not should_full_refresh() and known_relations([model]).values() | map(attribute='inputs') | list == [inputs] %}
+    {%- set built = {'relations': [this.incorporate(type='view')]} -%}
+    {% if flags.DEFER or is_cluster() %}
+        {% do drop_what_was_a_table() %}
+        {{ return(dbt.materialization_view_clickhouse()) }}
+    {% endif %}
+    {%- set inputs = inputs_of_view() -%}
+    {%- set stands = known_relations([model]).get(this.schema ~ '.' ~ this.identifier, {}) -%}
+    {%- set is_kept = stands.inputs == inputs and stands.text == local_md5(stands.state) and not should_full_refresh() -%}
+    {% if is_kept %}
         {% call statement('main') %}select 'kept'{% endcall %}
-        {%- set built = {'relations': [this.incorporate(type='view')]} -%}
+        {%- set text = stands.text -%}
     {% else %}
+        {% do drop_what_was_a_table() %}
         {%- set built = dbt.materialization_view_clickhouse() -%}
+        {%- set text = local_md5(known_relations([model])[this.schema ~ '.' ~ this.identifier].state) -%}
     {% endif %}
-    {% if inputs %}
-        {% do run_query("alter table " ~ this ~ " modify comment 'inputs " ~ inputs ~ "'") %}
-    {% endif %}
+    {% do run_query("alter table " ~ this ~ " modify comment 'inputs " ~ inputs ~ ", text " ~ text ~ "'") %}
     {{ return(built) }}
 {% endmaterialization %}
 
 
+{#- Its query, and all that the engine takes from elsewhere: whose rights it has, and columns that it reads, in order. -#}
 {% macro inputs_of_view() %}
     {%- set names = [] -%}
     {% for id in model.depends_on.nodes %}
         {%- set node = graph.sources.get(id) or graph.nodes[id] -%}
         {% do names.append("'" ~ (node.identifier or node.alias) ~ "'") %}
     {% endfor %}
-    {%- set columns = run_query("
-        select table, name, type from system.columns
-        where database in ('" ~ raw_schema() ~ "', '" ~ target.schema ~ "') and table in ('', " ~ names | join(', ') ~ ")
-        order by all
-    ").rows | map('list') | list -%}
-    {{ return(local_md5(tojson([query_of_model(), columns], sort_keys=true))) }}
+    {%- set found = run_query("
+        select currentUser(), version(), (
+            select groupArray((table, name, type)) from (
+                select table, name, type from system.columns
+                where database in ('" ~ raw_schema() ~ "', '" ~ target.schema ~ "') and table in ('', " ~ names | join(', ') ~ ")
+                order by table, position
+            )
+        )
+    ").rows[0] | list -%}
+    {{ return(local_md5(tojson([query_of_model(), found | string], sort_keys=true))) }}
+{% endmacro %}
+
+
+{#- Where a model was a table before: what lies beside it belongs to nobody any more. -#}
+{% macro drop_what_was_a_table() %}
+    {%- set stands = load_cached_relation(this) -%}
+    {% if stands and stands.type != 'view' %}
+        {% for name in ['__read', '__changed', '_local', '_local2'] %}
+            {% do drop_table(local_table(this, name)) %}
+        {% endfor %}
+    {% endif %}
 {% endmacro %}
 
 
@@ -78,6 +101,12 @@
         {% if notes %}
             {% do drop_table(beside('before')) %}
             {% do run_query('create table ' ~ beside('before') ~ ' clone as ' ~ this) %}
+        {% endif %}
+        {#- Of a build that was cut off. -#}
+        {% if model.name in patched_models() %}
+            {% for what in ('touched', 'rows', 'new', 'changing') %}
+                {% do drop_table(beside(what)) %}
+            {% endfor %}
         {% endif %}
         {%- set built = dbt.materialization_table_clickhouse() -%}
         {% if compares %}
@@ -126,7 +155,7 @@
 {% endmacro %}
 
 
-{#- What is known of the tables and views of nodes: {relation: {rows, inputs, state}}. The state of a view is its query.
+{#- What is known of the tables and views of nodes: {relation: {rows, inputs, text, state}}. The state of a view is its query.
     That of a raw table says which rows were ever inserted, or changed in place: merges keep the numbers of the oldest and
     newest block and of the mutation (the last part of a part's name; data_version is that of a block where none was).
     Other relations are not asked for: to write out the query of every view would take longer than most models here. -#}
@@ -140,10 +169,11 @@
             concat(tables.database, '.', tables.name) as relation,
             coalesce(total_rows, 0) as rows,
             extract(comment, 'inputs (\\\\w+)') as inputs,
+            extract(comment, 'text (\\\\w+)') as text,
             multiIf(
                 tables.database = '" ~ raw_schema() ~ "',
                 if(engine like '%MergeTree', concat(toString(uuid), ' ', engine, ' ', blocks), ''),
-                engine = 'View', replaceRegexpAll(create_table_query, '\\\\b" ~ target.schema ~ "\\\\b', ''),
+                engine = 'View', replaceRegexpAll(as_select, '\\\\b" ~ target.schema ~ "\\\\b', ''),
                 extract(comment, 'rows (\\\\w+)')
             ) as state
         from system.tables as tables
@@ -169,7 +199,7 @@
     ") %}
     {% set relations = {} %}
     {% for row in found.rows %}
-        {% do relations.update({row[0]: {'rows': row[1], 'inputs': row[2], 'state': row[3]}}) %}
+        {% do relations.update({row[0]: {'rows': row[1], 'inputs': row[2], 'text': row[3], 'state': row[4]}}) %}
     {% endfor %}
     {{ return(relations) }}
 {% endmacro %}

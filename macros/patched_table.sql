@@ -56,6 +56,10 @@
     {% if run_query('select count() from ' ~ beside('changing')).rows[0][0] %}
         {%- set state = local_md5(tojson([query, states], sort_keys=true)) -%}
         {% do put_in_place(columns, new) %}
+        {% if not is_in_place(new) %}
+            {% do log(this.identifier ~ ' is made anew: other rows were deleted than those that are gone', info=true) %}
+            {{ return(none) }}
+        {% endif %}
         {% do keep_changes(stands.state, state) %}
         {% do run_query('exchange tables ' ~ new ~ ' and ' ~ this) %}
     {% endif %}
@@ -120,6 +124,9 @@
     {% for name, enough in (rules.from_changes or {}).items() if changes.get(name) %}
         {% if not run_query(modules.re.sub('\\bchanged\\b', changes[name], enough.unless) ~ ' limit 1').rows %}
             {%- set table = api.Relation.create(schema=this.schema, identifier=name) | string -%}
+            {% if table not in sql %}
+                {{ exceptions.raise_compiler_error(this.identifier ~ ' does not read ' ~ table) }}
+            {% endif %}
             {%- set rows = '(' ~ modules.re.sub('\\bchanged\\b', changes[name], enough.rows) ~ ')' -%}
             {%- set made_by.sql = made_by.sql | replace(table, rows) -%}
         {% endif %}
@@ -187,7 +194,7 @@
     {% for name, rules in readers.items() if model.name in rules.touched_by %}
         {% do names.append(name) %}
     {% endfor %}
-    {%- set is_large = model.name in readers and stands.rows >= var('least_rows_patched') -%}
+    {%- set is_large = model.name in readers and stands.rows > var('most_rows_hashed') -%}
     {{ return(names and not is_large and rows_of(names) >= var('least_rows_patched')) }}
 {% endmacro %}
 
@@ -253,6 +260,15 @@
     {% if run_query('select (' ~ rows_on_disk ~ ') > 1.25 * count() from ' ~ new).rows[0][0] %}
         {% do run_query('alter table ' ~ new ~ ' apply deleted mask settings mutations_sync = 1') %}
     {% endif %}
+{% endmacro %}
+
+
+{#- Whether there are as many rows as there have to be. -#}
+{% macro is_in_place(new) %}
+    {{ return(run_query(
+        'select (select count() from ' ~ new ~ ') = (select count() from ' ~ this ~ ') + ('
+        ~ 'select sum(if(is_gone, -1, 1) * toInt64(times)) from ' ~ beside('changing') ~ ')'
+    ).rows[0][0]) }}
 {% endmacro %}
 
 

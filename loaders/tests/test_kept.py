@@ -48,6 +48,31 @@ def test_where_nothing_is_new_nothing_is_made(built: Desk) -> None:
     assert made(built) == set()
 
 
+def views(desk: Desk) -> dict[str, tuple[str, str]]:
+    """By name: which one it is, and what it reads."""
+    rows = desk.rows(
+        "select name, toString(uuid), as_select from system.tables where database = 'polyledger' and engine = 'View'"
+    )
+    return {name: (uuid, text) for name, uuid, text in rows}
+
+
+def test_a_view_is_kept_as_long_as_it_would_come_out_as_it_stands(built: Desk) -> None:
+    before = views(built)
+    comment = built.rows("select comment from system.tables where database = 'polyledger' and name = 'fct_fills'")[0][0]
+    assert comment.startswith("inputs ")
+    write(built, "alter table polyledger_raw.splits add column noted UInt8")
+    write(
+        built, f"create or replace view polyledger.fct_fills comment '{comment}' as select * from polyledger.int_fills"
+    )
+    write(built, "create or replace view polyledger.fct_positions as select 1 as x")
+    assert made(built) == set(), "no table has other rows"
+    after = views(built)
+    write(built, "alter table polyledger_raw.splits drop column noted")
+    assert {name: text for name, (_, text) in after.items()} == {name: text for name, (_, text) in before.items()}
+    changed = {name for name in after if after[name][0] != before[name][0]}
+    assert changed == {"stg_goldsky__splits", "fct_fills", "fct_positions"}, "columns, another text, no comment"
+
+
 def test_what_reads_a_table_that_is_too_large_to_hash_is_kept_too(built: Desk) -> None:
     words = ("--select", "int_entries", "int_token_prices", "--vars", "{most_rows_hashed: 10}")
     assert made(built, *words, "--full-refresh") == {"int_entries", "int_token_prices"}
