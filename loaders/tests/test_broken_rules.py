@@ -1036,10 +1036,10 @@ UNIT_BREAKS = (
         "conditions_that_were_traded_are_won_or_not_on_the_day_they_settle",
     ),
     unit(
-        "each wallet has a sum of its own",
+        "a wallet adds up from its first day",
         f"{MARTS}/fct_wallet_pnl_daily.sql",
-        "partition by wallet_days.wallet order by day",
-        "order by wallet_days.wallet, day",
+        "arraySort(groupArray((day",
+        "arrayReverseSort(groupArray((day",
         "each_wallet_adds_up_from_its_first_day",
     ),
     unit(
