@@ -194,7 +194,7 @@
     {% for name, rules in readers.items() if model.name in rules.touched_by %}
         {% do names.append(name) %}
     {% endfor %}
-    {%- set is_large = model.name in readers and stands.rows > var('most_rows_hashed') -%}
+    {%- set is_large = model.name in readers and stands.rows >= var('least_rows_patched') -%}
     {{ return(names and not is_large and rows_of(names) >= var('least_rows_patched')) }}
 {% endmacro %}
 
