@@ -15,19 +15,28 @@
         {{ return(dbt.materialization_view_clickhouse()) }}
     {% endif %}
     {%- set inputs = inputs_of_view() -%}
-    {%- set stands = known_relations([model]).get(this.schema ~ '.' ~ this.identifier, {}) -%}
-    {%- set is_kept = stands.inputs == inputs and stands.text == local_md5(stands.state) and not should_full_refresh() -%}
-    {% if is_kept %}
+    {%- set stands = view_as_it_stands() if load_cached_relation(this) else none -%}
+    {% if stands and stands.comment == 'inputs ' ~ inputs ~ ', text ' ~ stands.text and not should_full_refresh() %}
         {% call statement('main') %}select 'kept'{% endcall %}
-        {%- set text = stands.text -%}
     {% else %}
         {% do drop_what_was_a_table() %}
         {%- set built = dbt.materialization_view_clickhouse() -%}
-        {%- set text = local_md5(known_relations([model])[this.schema ~ '.' ~ this.identifier].state) -%}
+        {%- set stands = view_as_it_stands() -%}
     {% endif %}
-    {% do run_query("alter table " ~ this ~ " modify comment 'inputs " ~ inputs ~ ", text " ~ text ~ "'") %}
+    {% do run_query("alter table " ~ this ~ " modify comment 'inputs " ~ inputs ~ ", text " ~ stands.text ~ "'") %}
     {{ return(built) }}
 {% endmaterialization %}
+
+
+{#- Its comment, and a hash of its text without the name of the database; none where no view stands. -#}
+{% macro view_as_it_stands() %}
+    {%- set found = run_query("
+        select comment, lower(hex(sipHash128(replaceRegexpAll(as_select, '\\\\b" ~ target.schema ~ "\\\\b', ''))))
+        from system.tables
+        where database = '" ~ this.schema ~ "' and name = '" ~ this.identifier ~ "' and engine = 'View'
+    ").rows -%}
+    {{ return({'comment': found[0][0], 'text': found[0][1]} if found | length else none) }}
+{% endmacro %}
 
 
 {#- Its query, and all that the engine takes from elsewhere: whose rights it has, and columns that it reads, in order. -#}
@@ -155,7 +164,7 @@
 {% endmacro %}
 
 
-{#- What is known of the tables and views of nodes: {relation: {rows, inputs, text, state}}. The state of a view is its query.
+{#- What is known of the tables and views of nodes: {relation: {rows, inputs, state}}. The state of a view is its query.
     That of a raw table says which rows were ever inserted, or changed in place: merges keep the numbers of the oldest and
     newest block and of the mutation (the last part of a part's name; data_version is that of a block where none was).
     Other relations are not asked for: to write out the query of every view would take longer than most models here. -#}
@@ -169,7 +178,6 @@
             concat(tables.database, '.', tables.name) as relation,
             coalesce(total_rows, 0) as rows,
             extract(comment, 'inputs (\\\\w+)') as inputs,
-            extract(comment, 'text (\\\\w+)') as text,
             multiIf(
                 tables.database = '" ~ raw_schema() ~ "',
                 if(engine like '%MergeTree', concat(toString(uuid), ' ', engine, ' ', blocks), ''),
@@ -199,7 +207,7 @@
     ") %}
     {% set relations = {} %}
     {% for row in found.rows %}
-        {% do relations.update({row[0]: {'rows': row[1], 'inputs': row[2], 'text': row[3], 'state': row[4]}}) %}
+        {% do relations.update({row[0]: {'rows': row[1], 'inputs': row[2], 'state': row[3]}}) %}
     {% endfor %}
     {{ return(relations) }}
 {% endmacro %}

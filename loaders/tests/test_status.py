@@ -310,7 +310,7 @@ def test_watching_in_a_log_until_ctrl_c_and_a_load_may_start_meanwhile(landed: D
             assert any(loading in watcher.stdout.readline() for _ in range(200))
         assert any("landed:" in watcher.stdout.readline() for _ in range(200))
         watcher.send_signal(signal.SIGINT)
-        assert watcher.wait(timeout=10) == 0
+        assert watcher.wait(timeout=60) == 0
         assert watcher.stderr.read() == ""
 
 
