@@ -5,7 +5,7 @@
     of each table that it reads, which keys are touched by rows that are new or gone there. In these queries `changed`
     stands for such rows; none where nothing depends on them. If a table changed that is not named, all is made anew.
     `from_changes`, where what stands and what changed is enough: of a table, the `rows` to read in its place, `unless` any
-    row is found that makes it not enough. -#}
+    row is found that makes it not enough; how many keys are touched does not matter then. -#}
 {% macro patched_models() %}
     {%- set raw, models = raw_schema(), this.schema -%}
     {%- set second = 'toUInt32(bitShiftRight(moment, 96))' -%}
