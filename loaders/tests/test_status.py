@@ -20,6 +20,7 @@ from loaders.checks import report, status, status_view
 from loaders.checks.coverage import merged
 from loaders.target import Target, read_target
 from loaders.tests.conftest import PROJECT, Desk
+from loaders.tests.test_loading import start
 from loaders.warehouse import Warehouse, WarehouseError, opened
 
 WALLET = "wallet:0x" + "0a" * 20
@@ -298,10 +299,7 @@ def test_a_progress_file_of_another_or_a_damaged_one_is_not_believed(landed: Des
 
 
 def test_watching_in_a_log_until_ctrl_c_and_a_load_may_start_meanwhile(landed: Desk) -> None:
-    words = [sys.executable, "-m", "loaders.cli", "status", "--watch", "0.2"]
-    with subprocess.Popen(
-        words, env=landed.environment(), cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as watcher:
+    with start(landed, "status", "--watch", "0.2") as watcher:
         assert watcher.stdout and watcher.stderr
         assert "landed: OrderFilledEvent" in watcher.stdout.readline()
         with Holder(landed.data):
