@@ -1,5 +1,6 @@
 """What the tests share: the command and dbt as a user runs them, and a plain client's view of the warehouse."""
 
+import atexit
 import hashlib
 import multiprocessing
 import os
@@ -8,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -60,31 +62,24 @@ class Desk:
 
     def polyledger(self, *words: str, code: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
         """Run the command; its exit code must be `code`, unless that is None."""
-        return _run([sys.executable, "-m", "loaders.cli", *words], self.environment(**env), code)
+        return _run("polyledger", words, self.environment(**env), code)
 
     def dbt(self, *words: str, code: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
         """Run dbt on the project; its exit code must be `code`, unless that is None."""
         if words[0] in ("build", "run", "test") and "--threads" not in words:
             words = (*words, "--threads", "2")  # the tests share the processors
-        said = self.data.with_name("dbt.out"), self.data.with_name("dbt.err")
-        said[0].parent.mkdir(parents=True, exist_ok=True)
         environment = self.environment(**env)
         parsed = _parsed(words, environment)
         if parsed and parsed.exists():
             environment["DBT_PARTIAL_PARSE_FILE_PATH"] = str(parsed)
-        process = IMPORTED.Process(target=_dbt, args=(words, environment, *said))
-        process.start()
-        process.join(600)
-        if process.exitcode is None:
-            process.kill()
-            raise TimeoutError(f"dbt {words} took more than ten minutes")
+        if self.data.is_absolute():
+            environment |= {"HOME": str(self.data.parent), "POLYLEDGER_DATA": f"~/{self.data.name}"}
+        done = _run("dbt", words, environment, code)
         written = Path(environment["DBT_TARGET_PATH"]) / "partial_parse.msgpack"
         if parsed and not parsed.exists() and written.exists():
             shutil.copy(written, part := parsed.with_suffix(f".{os.getpid()}"))
             part.replace(parsed)
-        out, err = (file.read_text() for file in said)
-        assert code is None or process.exitcode == code, f"dbt {words} exited {process.exitcode}\n{out}\n{err}"
-        return subprocess.CompletedProcess(words, process.exitcode, out, err)
+        return done
 
     def load_everything(self, *, code: int | None = 0, **env: str) -> None:
         for words in (["load", "fills", "--since", "2022-11-21"], ["load", "activity"], ["load", "payouts"]):
@@ -121,26 +116,50 @@ def _read(path: str, queries: list[str]) -> list[list[tuple[Any, ...]]]:
 READERS = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=100)
 
 
-# Python takes two seconds to import dbt, and the tests run it a hundred times. Each is a process of its own, forked
-# from one that has imported it and done nothing else.
+# Python takes two seconds to import dbt, one for the command, and the tests run them a hundred times each. Each is a
+# process of its own, forked from one that has imported them and done nothing else.
 IMPORTED = multiprocessing.get_context("forkserver")
-IMPORTED.set_forkserver_preload(["dbt.cli.main", __name__])
+IMPORTED.set_forkserver_preload(
+    ["dbt.cli.main", "loaders.cli", "pandas", "httpcore", "anyio._backends._asyncio", __name__]
+)
 
 
-def _dbt(words: tuple[str, ...], env: dict[str, str], out: Path, err: Path) -> None:
-    """What `dbt` would do with these words and variables, in PROJECT; it says so into files."""
+def _run(
+    program: str, words: tuple[str, ...], env: dict[str, str], code: int | None
+) -> subprocess.CompletedProcess[str]:
+    """A program with these words and variables in PROJECT, as from a shell."""
+    with tempfile.TemporaryDirectory() as folder:
+        said = Path(folder, "out"), Path(folder, "err")
+        process = IMPORTED.Process(target=_be, args=(program, words, env, *said))
+        process.start()
+        process.join(600)
+        if process.exitcode is None:
+            process.kill()
+            raise TimeoutError(f"{program} {words} took more than ten minutes")
+        done = subprocess.CompletedProcess(words, process.exitcode, *(file.read_text() for file in said))
+    said_so = f"{program} {words} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert code is None or done.returncode == code, said_so
+    return done
+
+
+def _be(program: str, words: tuple[str, ...], env: dict[str, str], out: Path, err: Path) -> None:
     for number, file in enumerate((out, err), start=1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     os.environ.clear()
     os.environ.update(env)
-    data = Path(env["POLYLEDGER_DATA"])
-    if data.is_absolute():
-        os.environ.update(HOME=str(data.parent), POLYLEDGER_DATA=f"~/{data.name}")
     os.chdir(PROJECT)
-    sys.argv = ["dbt", "--no-use-colors", *words]
-    from dbt.cli.main import cli
+    sys.argv = [program, *words]
+    try:
+        if program == "dbt":
+            from dbt.cli.main import cli
 
-    cli()
+            cli(["--no-use-colors", *words])
+        else:
+            from loaders.cli import main
+
+            main()
+    finally:
+        atexit._run_exitfuncs()  # multiprocessing leaves them out
 
 
 # dbt takes several seconds to parse the project, and does it anew for each folder of data: the profile's host names it.
@@ -164,12 +183,6 @@ def _keep_parsed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> It
     PARSED[0].mkdir(exist_ok=True)
     yield
     PARSED.clear()
-
-
-def _run(words: list[str], env: dict[str, str], code: int | None) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(words, env=env, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=600)
-    assert code is None or done.returncode == code, f"{words} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
 
 
 class ClickHouse:
