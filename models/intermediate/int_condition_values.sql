@@ -1,4 +1,4 @@
-{{ config(order_by=hex_text('condition_id')) }}
+{{ config(order_by='condition_id', indexes=text_index('condition_id')) }}
 
 with conditions as (select * from {{ ref('int_conditions') }}),
 

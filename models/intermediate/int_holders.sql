@@ -1,6 +1,5 @@
-{{ config(order_by=[hex_text('condition_id'), 'outcome_index', 'wallet']) }}
+{{ config(order_by=['condition_id', 'outcome_index', 'wallet'], indexes=text_index('condition_id')) }}
 
-{#- Sorted by the text of the condition: fct_holders is a view, and finds a market by what people write. -#}
 with positions as (select * from {{ ref('int_positions') }}),
 
 -- What is still held, by market: positions are sorted by wallet, and a market's lie all over them. What it is worth

@@ -1,6 +1,5 @@
-{{ config(order_by=[hex_text('wallet'), 'day']) }}
+{{ config(order_by=['wallet', 'day'], indexes=text_index('wallet')) }}
 
-{#- Sorted by the text of the address: fct_wallet_pnl_daily is a view, and finds a wallet by what people write. -#}
 with positions as (select * from {{ ref('int_positions') }}),
 
 resolution_times as (select * from {{ ref('int_resolution_times') }}),

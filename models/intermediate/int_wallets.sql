@@ -1,5 +1,6 @@
 {{ config(
-    order_by=hex_text('wallet'),
+    order_by='wallet',
+    indexes=text_index('wallet'),
     query_settings={
         'optimize_aggregation_in_order': 1,
         'aggregation_in_order_max_block_bytes': 4000000,
@@ -7,7 +8,6 @@
     },
 ) }}
 
-{#- Sorted by the text of the address: fct_wallet_pnl is a view, and finds a wallet by what people write. -#}
 with wallet_conditions as (
     select
         *,

@@ -6,7 +6,7 @@ stored_values as (select * from {{ ref('int_condition_values') }}),
 
 stored_pool_shares as (select * from {{ ref('int_pool_shares') }}),
 
--- All by the text of the condition, which is the key of the first two: so a filter by condition reaches both.
+-- All by the text of the condition, of which the first two have an index: so a filter by condition reaches both.
 holders as (
     select
         {{ hex_text('stored.condition_id') }} as condition_id,
