@@ -328,15 +328,18 @@ def module_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 # What takes longest comes first, so that no worker is left alone with it.
 LONGEST = (
     "cluster",
-    "broken_rules",
-    "server",
-    "publish",
-    "kills",
-    "end_to_end",
-    "embedded",
+    "patched",
     "kept",
+    "server",
+    "broken_rules",
+    "embedded",
+    "files",
+    "end_to_end",
+    "loading",
     "faults",
-    "ledger",
+    "kills",
+    "incremental",
+    "publish",
 )
 
 
