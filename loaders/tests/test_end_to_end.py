@@ -138,6 +138,18 @@ def test_a_plain_client_reads_null_where_a_value_is_unknown(loaded: Desk) -> Non
         assert dict(zip(wrong, found, strict=True)) == dict.fromkeys(wrong, 0), mart
 
 
+@pytest.mark.parametrize(
+    ("mart", "column", "reads"),
+    [("fct_wallet_pnl", "wallet", 1), ("fct_wallet_pnl_daily", "wallet", 1), ("fct_holders", "condition_id", 3)],
+)
+def test_a_filter_by_what_people_write_reaches_the_bytes_below(
+    loaded: Desk, mart: str, column: str, reads: int
+) -> None:
+    some = f"(select any({column}) from polyledger.{mart})"
+    plan = loaded.rows(f"explain indexes = 1 select * from polyledger.{mart} where {column} = {some}")
+    assert sum(f"Name: {column}_text" in line for (line,) in plan) == reads
+
+
 def test_other_projects_conditions_are_kept_in_raw_and_out_of_the_marts(world: World, loaded: Desk) -> None:
     listed = {row["condition"] for row in world.entities["MarketData"]}
     foreign = {row["condition"] for row in world.entities["Split"]} - listed
