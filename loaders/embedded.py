@@ -19,6 +19,9 @@ from clickhouse_connect.driver.client import Client
 from loaders.target import TargetError, project_folder
 
 PREFIX = "chdb:"  # a profile host `chdb:PATH` means this engine
+# Merges and mutations that may be begun at once, for each of the engine's own threads, of which it has one a core. With
+# its 2 (a server has 16 such threads) a delete waits most of its time between one few parts and the next.
+BACKGROUND = {"background_merges_mutations_concurrency_ratio": 8}
 _held: dict[Path, IO[str]] = {}  # lock files of this process, by data folder; kept open until it ends
 
 
@@ -45,7 +48,9 @@ def connect(path: Path, settings: dict[str, Any] | None = None) -> Client:
     hold(path, wait=wait_seconds())
     if not path.exists():
         path.mkdir(mode=0o700)  # nobody else's business
-    return clickhouse_connect.get_client(interface="chdb", path=str(path), settings=settings, query_limit=0)
+    return clickhouse_connect.get_client(
+        interface="chdb", path=str(path), settings=settings, query_limit=0, chdb_options=BACKGROUND
+    )
 
 
 def wait_seconds() -> float:
