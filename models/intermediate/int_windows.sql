@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(order_by='`window`') }}
 
 with entries as (select * from {{ ref('int_entries') }}),
 
