@@ -80,4 +80,4 @@ days as (
 
 select * from days
 settings join_use_nulls = 1, optimize_aggregation_in_order = 1, max_bytes_before_external_group_by = 1000000000,
-aggregation_in_order_max_block_bytes = 4000000, max_block_size = 16384
+aggregation_in_order_max_block_bytes = 4000000, max_block_size = 16384, read_in_order_two_level_merge_threshold = 0
