@@ -1503,8 +1503,8 @@ DATA_BREAKS = (
         Break(
             "sources of fills have their names",
             f"{AUDIT}/audit_coverage.sql",
-            "concat(fills.protocol, if",
-            "concat(upper(fills.protocol), if",
+            "concat(by_run.protocol, if",
+            "concat(upper(by_run.protocol), if",
             ("accepted_values_audit_coverage_source__v1__v2__v1_files__v2_files__amm",),
         ),
         Break(

@@ -35,15 +35,27 @@ fills as (
     from amm_trades
 ),
 
-days as (
+by_run as (
     select
+        protocol,
+        run_id,
         toDate(filled_at) as day,
-        concat(fills.protocol, if(run_id in (select run_id from file_runs), ' files', '')) as source,
-        any(fills.protocol) as protocol,
         count() as fill_count,
         min(filled_at) as first_at,
         max(filled_at) as last_at
     from fills
+    group by protocol, run_id, day
+),
+
+days as (
+    select
+        day,
+        concat(by_run.protocol, if(run_id in (select run_id from file_runs), ' files', '')) as source,
+        any(by_run.protocol) as protocol,
+        sum(by_run.fill_count) as fill_count,
+        min(by_run.first_at) as first_at,
+        max(by_run.last_at) as last_at
+    from by_run
     group by day, source
 ),
 
