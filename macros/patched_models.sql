@@ -5,7 +5,7 @@
     of each table that it reads, which keys are touched by rows that are new or gone there. In these queries `changed`
     stands for such rows; none where nothing depends on them. If a table changed that is not named, all is made anew.
     `from_changes`, where what stands and what changed is enough: of a table, the `rows` to read in its place, `unless` any
-    row is found that makes it not enough; how many keys are touched does not matter then. -#}
+    row is found that makes it not enough, if that can be; how many keys are touched does not matter then. -#}
 {% macro patched_models() %}
     {%- set raw, models = raw_schema(), this.schema -%}
     {%- set second = 'toUInt32(bitShiftRight(moment, 96))' -%}
@@ -96,7 +96,10 @@
             raw ~ '.redemptions': copies_of_redemptions,
         },
         'touched_by': {
-            'int_entries': pairs,
+            'int_entries': '
+                select redeemer, condition from ' ~ raw ~ '.redemptions
+                where (redeemer, condition) in (select wallet, condition_id from changed)
+            ',
             'redemptions': '
                 select redeemer, condition from ' ~ raw ~ '.redemptions where id in (select id from changed)
                 union all
@@ -195,10 +198,12 @@
         },
     } -%}
 
+    {#- Each row is made of one position. -#}
     {%- set int_holders = {
-        'key': by_pair,
-        'read_only': {models ~ '.int_positions': touched_pair},
-        'touched_by': {'int_positions': pairs},
+        'key': {'wallet': 'wallet', 'condition_id': 'condition_id', 'outcome_index': 'outcome_index'},
+        'read_only': {},
+        'touched_by': {'int_positions': 'select wallet, condition_id, outcome_index from changed'},
+        'from_changes': {'int_positions': {'rows': 'select * from changed where not is_gone'}},
     } -%}
 
     {%- set of_condition = 'condition_id in (select condition_id from touched)' -%}

@@ -122,7 +122,8 @@
 {% macro query_of_changes(rules, changes) %}
     {%- set made_by = namespace(sql=sql) -%}
     {% for name, enough in (rules.from_changes or {}).items() if changes.get(name) %}
-        {% if not run_query(modules.re.sub('\\bchanged\\b', changes[name], enough.unless) ~ ' limit 1').rows %}
+        {%- set unless = modules.re.sub('\\bchanged\\b', changes[name], enough.unless or '') -%}
+        {% if not unless or not run_query(unless ~ ' limit 1').rows %}
             {%- set table = api.Relation.create(schema=this.schema, identifier=name) | string -%}
             {% if table not in sql %}
                 {{ exceptions.raise_compiler_error(this.identifier ~ ' does not read ' ~ table) }}
