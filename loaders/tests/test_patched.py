@@ -130,6 +130,20 @@ def test_what_is_touched_is_patched(built: Desk) -> None:
     )
     build(built, "polyledger", *WORDS)
     assert "int_redemptions" in patched(built)
+    # Shares that were there before a redemption, as it turns out: those that are worth nothing left with the rest.
+    redeemed = "from polyledger.int_redemptions where delta_shares < 0 and delta_usdc = 0 order by 1 limit 1"
+    left = built.rows(f"select redemption_id, outcome_index, delta_shares {redeemed}")[0]
+    write(
+        built,
+        f"""
+        insert into polyledger_raw.splits (id, timestamp, stakeholder, condition, amount)
+        select '0x{"8" * 64}', happened_at - 60, wallet, condition_id, 1000000
+        from polyledger.int_redemptions where redemption_id = '{left[0]}' limit 1
+        """,
+    )
+    build(built, "polyledger", *WORDS)
+    of_it = f"where redemption_id = '{left[0]}' and outcome_index = {left[1]}"
+    assert built.rows(f"select delta_shares from polyledger.int_redemptions {of_it}") == [(left[2] - 1,)]
     assert_as_in_full(built)
 
 
