@@ -92,8 +92,13 @@ def test_a_process_may_open_its_folder_again(desk: Desk) -> None:
 def test_it_begins_more_mutations_at_once_than_the_engine_would_by_itself(tmp_path: Path) -> None:
     """Else a delete from many parts waits between four of them and the next: chDB has few threads of its own."""
     asked = "select value from system.server_settings where name = 'background_merges_mutations_concurrency_ratio'"
-    program = "import sys, pathlib; from loaders import embedded; print(embedded.connect(pathlib.Path(sys.argv[1])).query("
-    words = [sys.executable, "-c", f"{program}{asked!r}).result_rows)", str(tmp_path / "warehouse")]
+    program = f"""
+import sys
+from pathlib import Path
+from loaders import embedded
+print(embedded.connect(Path(sys.argv[1])).query({asked!r}).result_rows)
+"""
+    words = [sys.executable, "-c", program, str(tmp_path / "warehouse")]
     done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[('8',)]\n"
 
