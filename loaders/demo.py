@@ -158,7 +158,7 @@ def _show(target: Target, simulated: bool, seconds: float) -> None:
         table.add_row(*map(_cell, row))
     console.print(table)
     # The leaderboard is without them; a person who loaded one wallet would look for it.
-    ((unknown,),) = warehouse.rows(f"select countIf(has_negative_holdings) from {marts}.int_wallets")
+    ((unknown,),) = warehouse.rows(f"select countIf(negative_holdings > 0) from {marts}.int_wallets")
     if unknown:
         console.print(f"\n{unknown:,} not ranked: gave up shares that no landed row had brought, so history is missing")
     warehouse.close()

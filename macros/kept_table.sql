@@ -113,7 +113,7 @@
         {% endif %}
         {#- Of a build that was cut off. -#}
         {% if model.name in patched_models() %}
-            {% for what in ('touched', 'rows', 'new', 'changing') %}
+            {% for what in ('touched', 'now', 'was', 'moved', 'rows', 'new', 'changing') %}
                 {% do drop_table(beside(what)) %}
             {% endfor %}
         {% endif %}

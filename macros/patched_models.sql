@@ -168,32 +168,80 @@
         },
     } -%}
 
-    {#- All of a wallet at once, and of a condition. -#}
-    {%- set by_wallet, by_condition = {'wallet': 'wallet'}, {'condition_id': 'condition_id'} -%}
-    {%- set positions_of_wallets = {models ~ '.int_positions': 'wallet in (select wallet from touched)'} -%}
-    {%- set holders -%}
-        select wallet from {{ models }}.int_positions where condition_id in (select condition_id from changed)
+    {#- Sums over what a wallet has of each condition. -#}
+    {%- set pairs_of_conditions -%}
+        select wallet, condition_id from {{ models }}.int_positions
+        where condition_id in (select condition_id from changed)
     {%- endset -%}
     {%- set int_wallets = {
-        'key': by_wallet,
-        'read_only': positions_of_wallets,
+        'key': {'wallet': 'wallet'},
+        'sums': {
+            'of': 'int_positions',
+            'part': by_pair,
+            'counted_by': 'conditions',
+            'extremes': {'first_at': 'min', 'last_at': 'max'},
+            'unique_by': {
+                'int_positions': 'wallet, condition_id, outcome_index',
+                'int_pool_shares': 'wallet, pool',
+                'int_conditions': 'condition_id',
+            },
+        },
+        'read_only': {},
         'touched_by': {
-            'int_positions': 'select wallet from changed',
-            'int_pool_shares': 'select wallet from changed',
-            'int_conditions': holders,
-            'int_token_prices': holders,
+            'int_positions': pairs,
+            'int_pool_shares': pairs,
+            'int_conditions': pairs_of_conditions,
+            'int_token_prices': none,
         },
     } -%}
+
+    {#- What is carried in an event depends on all of its conditions that the wallet has, if it ever converted. -#}
     {%- set int_wallet_days = {
-        'key': by_wallet,
-        'read_only': positions_of_wallets,
+        'key': {'wallet': 'wallet', 'day': 'day'},
+        'sums': {
+            'of': 'int_positions',
+            'part': by_pair,
+            'together': '
+                select distinct wallet, of_event.condition_id
+                from touched
+                inner join ' ~ models ~ '.int_neg_risk_questions as question
+                    on touched.condition_id = question.condition_id
+                inner join ' ~ models ~ '.int_neg_risk_questions as of_event
+                    on question.neg_risk_event_id = of_event.neg_risk_event_id
+                where wallet in (select wallet from ' ~ models ~ '.int_conversions)
+            ',
+            'counted_by': 'bookings',
+            'unique_by': {
+                'int_positions': 'wallet, condition_id, outcome_index',
+                'int_pool_shares': 'wallet, pool',
+                'int_conversions': 'conversion_id, question',
+                'int_neg_risk_questions': 'neg_risk_event_id, question',
+                'int_conditions': 'condition_id',
+                'int_resolution_times': 'condition_id',
+            },
+        },
+        'read_only': {},
         'touched_by': {
-            'int_positions': 'select wallet from changed',
-            'int_pool_shares': 'select wallet from changed',
-            'int_conversions': 'select wallet from changed',
-            'int_conditions': holders,
-            'int_resolution_times': holders,
-            'int_neg_risk_questions': holders,
+            'int_positions': pairs,
+            'int_pool_shares': pairs,
+            'int_conversions': '
+                select wallet, condition_id from ' ~ models ~ '.int_positions
+                where wallet in (select wallet from changed) and wallet not in (
+                    select wallet from ' ~ models ~ '.int_conversions
+                    where (conversion_id, question) not in (select conversion_id, question from changed)
+                )
+            ',
+            'int_neg_risk_questions': '
+                select wallet, condition_id from ' ~ models ~ '.int_positions
+                where condition_id in (
+                    select condition_id from changed
+                    union all
+                    select condition_id from ' ~ models ~ '.int_neg_risk_questions
+                    where neg_risk_event_id in (select neg_risk_event_id from changed)
+                )
+            ',
+            'int_conditions': pairs_of_conditions,
+            'int_resolution_times': pairs_of_conditions,
             'int_token_prices': none,
         },
     } -%}
@@ -206,6 +254,7 @@
         'from_changes': {'int_positions': {'rows': 'select * from changed where not is_gone'}},
     } -%}
 
+    {%- set by_condition = {'condition_id': 'condition_id'} -%}
     {%- set of_condition = 'condition_id in (select condition_id from touched)' -%}
     {%- set conditions = 'select condition_id from changed' -%}
     {%- set int_condition_bookings = {

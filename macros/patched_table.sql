@@ -17,23 +17,13 @@
         {{ return(none) }}
     {% endif %}
     {%- set made_by = query_of_changes(rules, changes) -%}
-    {%- set key = rules.key.values() | join(', ') -%}
-    {%- set touched, rows, new = beside('touched'), beside('rows'), beside('new') -%}
+    {%- set touched, moved, rows, new = beside('touched'), beside('moved'), beside('rows'), beside('new') -%}
     {%- set columns = '`' ~ adapter.get_columns_in_relation(this) | map(attribute='name') | join('`, `') ~ '`' -%}
-    {%- set named_key = [] -%}
-    {% for name, expression in rules.key.items() %}
-        {% do named_key.append(expression ~ ' as ' ~ name) %}
-    {% endfor %}
-    {%- set is_touched = '(' ~ key ~ ') in (select ' ~ rules.key | join(', ') ~ ' from ' ~ touched ~ ')' -%}
-    {% for table in (touched, rows, new) %}
+    {% for table in (touched, moved, rows, new) %}
         {% do drop_table(table) %}
     {% endfor %}
 
-    {% do run_query(
-        'create table ' ~ touched ~ ' engine = MergeTree order by tuple() as select distinct * from ('
-        ~ 'select ' ~ named_key | join(', ') ~ ' from ' ~ this ~ ' where false'
-        ~ queries_of_touched(rules, changes) | map('replace', '', ' union all ', 1) | join ~ ')'
-    ) %}
+    {% do write_touched(touched, rules, changes) %}
     {%- set count = run_query('select count() from ' ~ touched).rows[0][0] -%}
     {% do log(this.identifier ~ ': ' ~ count ~ ' touched keys, ' ~ stands.rows ~ ' rows') %}
     {% if made_by == sql and count > var('most_keys_patched') * stands.rows %}
@@ -41,15 +31,32 @@
         {{ return(none) }}
     {% endif %}
 
+    {% if rules.sums %}
+        {% do write_moved(moved, rules, changes, touched) %}
+        {% if not knows_extremes(rules, moved) %}
+            {% do log(this.identifier ~ ' is made anew: nobody can tell its extremes') %}
+            {{ return(none) }}
+        {% endif %}
+    {% endif %}
+    {%- set is_touched = '(' ~ rules.key.values() | join(', ') ~ ') in (select ' ~ rules.key | join(', ') ~ ' from '
+        ~ (moved if rules.sums else touched) ~ ')' -%}
     {% do run_query('create table ' ~ rows ~ ' as ' ~ this) %}
     {% call statement('main') %}
         insert into {{ rows }} ({{ columns }})
+        {% if rules.sums -%}
+        {{ query_of_sums(rules, this ~ ' where ' ~ is_touched, moved) }}
+        {%- else -%}
         select {{ columns }} from (
             {{ made_by }}
         )
         where {{ is_touched }}
         {{ settings_to_read(rules.read_only, touched) }}
+        {%- endif %}
     {% endcall %}
+    {% if rules.sums and run_query('select * from ' ~ rows ~ ' where toInt32(' ~ rules.sums.counted_by ~ ') <= 0 limit 1').rows %}
+        {% do log(this.identifier ~ ' is made anew: its sums were not those of what was there', info=true) %}
+        {{ return(none) }}
+    {% endif %}
     {% do clone_unmerged(new) %}
     {% do note_changes(new ~ ' where ' ~ is_touched, rows) %}
     {%- set state = stands.state -%}
@@ -63,10 +70,151 @@
         {% do keep_changes(stands.state, state) %}
         {% do run_query('exchange tables ' ~ new ~ ' and ' ~ this) %}
     {% endif %}
-    {% for table in (touched, rows, new, beside('changing')) %}
+    {% for table in (touched, moved, rows, new, beside('changing')) %}
         {% do drop_table(table) %}
     {% endfor %}
     {{ return(state) }}
+{% endmacro %}
+
+
+{#- The keys that were touched; of sums, those of their parts. -#}
+{% macro write_touched(touched, rules, changes) %}
+    {%- set of = rules.sums or {'of': this.identifier, 'part': rules.key} -%}
+    {%- set named_key = [] -%}
+    {% for name, expression in of.part.items() %}
+        {% do named_key.append(expression ~ ' as ' ~ name) %}
+    {% endfor %}
+    {% do run_query(
+        'create table ' ~ touched ~ ' engine = MergeTree order by tuple() as select distinct * from ('
+        ~ 'select ' ~ named_key | join(', ') ~ ' from ' ~ this.schema ~ '.' ~ of.of ~ ' where false'
+        ~ queries_of_touched(rules, changes) | map('replace', '', ' union all ', 1) | join ~ ')'
+    ) %}
+    {% if of.together %}
+        {% do run_query('insert into ' ~ touched ~ ' ' ~ modules.re.sub('\\btouched\\b', touched | string, of.together)) %}
+    {% endif %}
+{% endmacro %}
+
+
+{#- By how much sums moved: what the touched parts come to now, less what they came to before. All rows of these parts are
+    read once and laid aside, since the views ask for them again and again. -#}
+{% macro write_moved(moved, rules, changes, touched) %}
+    {%- set sums, part = rules.sums, rules.sums.part -%}
+    {%- set query = seen_through(sql, model.depends_on.nodes) -%}
+    {%- set now, was = beside('now'), beside('was') -%}
+    {% do write_copy(now, sums.of, '
+        select * from ' ~ this.schema ~ '.' ~ sums.of ~ ' where cityHash64(' ~ part.values() | join(', ') ~ ') in (
+            select cityHash64(' ~ part | join(', ') ~ ') from ' ~ touched ~ '
+        )
+    ') %}
+    {%- set reckoned = namespace(before=query) -%}
+    {% for name, changed in changes.items() if rules.touched_by[name] %}
+        {%- set table = now if name == sums.of else this.schema ~ '.' ~ name -%}
+        {%- set rows = as_it_was(table, sums.unique_by[name], changed) -%}
+        {% if name == sums.of %}
+            {% do write_copy(was, name, 'select * from ' ~ rows) %}
+        {% endif %}
+        {%- set reckoned.before = with_in_place(reckoned.before, name, was if name == sums.of else rows) -%}
+    {% endfor %}
+    {% do run_query(
+        'create table ' ~ moved ~ ' engine = MergeTree order by tuple() as '
+        ~ query_of_sums(
+            rules,
+            '(' ~ with_in_place(query, sums.of, now) ~ ')',
+            '(' ~ with_in_place(reckoned.before, sums.of, now) ~ ')',
+            -1
+        )
+        ~ settings_to_read({}, touched)
+    ) %}
+    {% for table in (now, was) %}
+        {% do drop_table(table) %}
+    {% endfor %}
+{% endmacro %}
+
+
+{#- Rows in a table of their own, which is like another one. -#}
+{% macro write_copy(copy, name, rows) %}
+    {% do drop_table(copy) %}
+    {% do run_query('create table ' ~ copy ~ ' as ' ~ this.schema ~ '.' ~ name) %}
+    {% do run_query('insert into ' ~ copy ~ ' ' ~ rows) %}
+{% endmacro %}
+
+
+{#- The sums of two tables together, or their difference, where it is any. Of extremes there is no difference: of these it
+    has what they are in the first and, as `*_was`, in the second. -#}
+{% macro query_of_sums(rules, one, other, sign=1) %}
+    {%- set extremes = rules.sums.extremes or {} -%}
+    {%- set names, selected, differs = [], [], [] -%}
+    {% for column in adapter.get_columns_in_relation(this) %}
+        {%- set name = column.name -%}
+        {% do names.append(name) %}
+        {% if name in rules.key %}
+            {% do selected.append(name) %}
+        {% elif name not in extremes %}
+            {% do selected.append('sum(sums.' ~ name ~ ' * sign) as ' ~ name) %}
+            {% do differs.append(name ~ ' != 0') %}
+        {% elif sign == 1 %}
+            {% do selected.append(extremes[name] ~ '(sums.' ~ name ~ ') as ' ~ name) %}
+        {% else %}
+            {% do selected.append(extremes[name] ~ 'OrNullIf(sums.' ~ name ~ ', sign = 1) as ' ~ name) %}
+            {% do selected.append(extremes[name] ~ 'OrNullIf(sums.' ~ name ~ ', sign = -1) as ' ~ name ~ '_was') %}
+            {% do differs.append('coalesce(' ~ name ~ ' != ' ~ name ~ '_was, true)') %}
+        {% endif %}
+    {% endfor %}
+    {%- set columns = names | join(', ') -%}
+    {{ return(
+        'select ' ~ selected | join(', ') ~ ' from (select ' ~ columns ~ ', toInt8(1) as sign from ' ~ one
+        ~ ' union all select ' ~ columns ~ ', toInt8(' ~ sign ~ ') as sign from ' ~ other ~ ') as sums'
+        ~ ' group by ' ~ rules.key | join(', ') ~ ' having ' ~ differs | join(' or ') ~ ' '
+    ) }}
+{% endmacro %}
+
+
+{#- Whether every extreme can be told: not where what it was may be that of a part which has another one now. -#}
+{% macro knows_extremes(rules, moved) %}
+    {%- set lost = [] -%}
+    {% for name, extreme in (rules.sums.extremes or {}).items() %}
+        {%- set was = 'moved.' ~ name ~ '_was' -%}
+        {% do lost.append(
+            was ~ ' = stands.' ~ name ~ ' and coalesce(moved.' ~ name ~ (' > ' if extreme == 'min' else ' < ') ~ was ~ ', true)'
+        ) %}
+    {% endfor %}
+    {{ return(not lost or not run_query(
+        'select 1 from ' ~ moved ~ ' as moved inner join ' ~ this ~ ' as stands using (' ~ rules.key | join(', ') ~ ')'
+        ~ ' where ' ~ lost | join(' or ') ~ ' limit 1'
+    ).rows) }}
+{% endmacro %}
+
+
+{#- A table as it was before some rows of it changed, as a subquery. No two rows have the same values of `unique_by`. -#}
+{% macro as_it_was(table, unique_by, changed) %}
+    {{ return(
+        '(select * from ' ~ table ~ ' where (' ~ unique_by ~ ') not in (select ' ~ unique_by ~ ' from ' ~ changed ~ ')'
+        ~ ' union all select * except (is_gone, times, places) from ' ~ changed ~ ' where is_gone)'
+    ) }}
+{% endmacro %}
+
+
+{#- A query in which each view stands as the subquery that it is. -#}
+{% macro seen_through(query, unique_ids) %}
+    {%- set seen = namespace(query=query) -%}
+    {% for id in unique_ids %}
+        {%- set node = graph.sources.get(id) or graph.nodes[id] -%}
+        {% if is_view(node) %}
+            {%- set text = run_query(
+                "select as_select from system.tables where database = '" ~ node.schema ~ "' and name = '" ~ node.alias ~ "'"
+            ).rows[0][0] -%}
+            {%- set seen.query = with_in_place(
+                seen.query, node.alias, '(' ~ seen_through(text, node.depends_on.nodes) ~ ')'
+            ) -%}
+        {% endif %}
+    {% endfor %}
+    {{ return(seen.query) }}
+{% endmacro %}
+
+
+{#- A query that reads a subquery in the place of a table or view. -#}
+{% macro with_in_place(query, name, subquery) %}
+    {{ return(modules.re.split('`?\\b' ~ this.schema ~ '`?\\.`?' ~ name ~ '\\b`?', query) | join(subquery | string)) }}
 {% endmacro %}
 
 

@@ -193,7 +193,7 @@ AMM_BREAKS = (
     unit(
         "who has shares of a pool of which not all is loaded is not ranked",
         f"{MARTS}/leaderboard.sql",
-        "        and not has_unknown_pool\n",
+        "        and unknown_pools = 0\n",
         "",
         "contracts_of_polymarket_and_negative_holdings_are_not_ranked",
     ),
@@ -827,8 +827,8 @@ UNIT_BREAKS = (
     ),
     unit(
         "a part of unrealized P&L is not shown as all of it",
-        f"{INTERMEDIATE}/int_wallets.sql",
-        "countIf(wallet_conditions.unrealized_pnl_usdc is null) > 0, 'never traded',",
+        f"{MARTS}/fct_wallet_pnl.sql",
+        "coalesce(wallet_values.unpriced_holdings, 0) > 0, 'never traded',",
         "false, 'never traded',",
         "unrealized_pnl_is_unknown_where_any_of_it_is_and_the_reason_is_given",
     ),
@@ -926,7 +926,7 @@ UNIT_BREAKS = (
     unit(
         "negative holdings are not ranked",
         f"{MARTS}/leaderboard.sql",
-        "        and not has_negative_holdings\n",
+        "        and negative_holdings = 0\n",
         "",
         "contracts_of_polymarket_and_negative_holdings_are_not_ranked",
     ),

@@ -99,8 +99,6 @@ held_by_redemption as (
 known as (
     select
         redemptions.redemption_id as redemption_id,
-        redemptions.transaction_hash as transaction_hash,
-        redemptions.log_index as log_index,
         redemptions.happened_at as happened_at,
         redemptions.moment as moment,
         redemptions.wallet as wallet,
@@ -149,8 +147,6 @@ inferred as (
 legs as (
     select
         redemption_id,
-        transaction_hash,
-        log_index,
         happened_at,
         wallet,
         condition_id,

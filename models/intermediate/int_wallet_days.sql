@@ -73,7 +73,8 @@ days as (
         sum(settled_usdc) as settled_pnl_usdc,
         sum(booked_usdc) as booked_pnl_usdc,
         countIf(is_market) as markets_resolved,
-        countIf(is_market and settled_usdc > 0) as markets_won
+        countIf(is_market and settled_usdc > 0) as markets_won,
+        toUInt32(count()) as bookings
     from bookings
     group by wallet, day
 )

@@ -15,27 +15,21 @@ with wallet_conditions as (
     from {{ ref('int_wallet_conditions') }}
 ),
 
+-- Sums and counts, so that they can be moved by what some of the conditions moved by; no prices, which move each day.
 -- Traded means filled: a condition that was only split or converted into is not in the win rate.
 wallets as (
     select
         wallet,
+        count() as conditions,
+        countIf(wallet_conditions.realized_pnl_usdc is null) as unplaced_conditions,
+        countIf(wallet_conditions.has_unknown_pool) as unknown_pools,
+        countIf(least(open_shares_0, open_shares_1) < 0) as negative_holdings,
         sum(pnl_usdc) as settled_pnl_usdc,
         sumIf(pnl_usdc, pnl_usdc > 0) as gains_usdc,
         -sumIf(pnl_usdc, pnl_usdc < 0) as losses_usdc,
-        sum(wallet_conditions.realized_pnl_usdc) as realized_pnl_usdc,
-        sum(wallet_conditions.subgraph_realized_pnl_usdc) as subgraph_realized_pnl_usdc,
-        -- Fills of unknown tokens are in no position, so what they booked and what is held of them is not known.
-        multiIf(
-            countIf(wallet_conditions.realized_pnl_usdc is null) > 0, 'condition not loaded',
-            countIf(wallet_conditions.has_unknown_pool) > 0, 'pool not loaded',
-            countIf(wallet_conditions.unrealized_pnl_usdc is null) > 0, 'never traded',
-            null
-        ) as unrealized_unknown_because,
-        if(
-            unrealized_unknown_because is null, sum(wallet_conditions.unrealized_pnl_usdc), null
-        ) as unrealized_pnl_usdc,
-        toBool(countIf(least(open_shares_0, open_shares_1) < 0) > 0) as has_negative_holdings,
-        toBool(countIf(wallet_conditions.has_unknown_pool) > 0) as has_unknown_pool,
+        coalesce(sum(wallet_conditions.realized_pnl_usdc), toDecimal128(0, 6)) as realized_pnl_usdc,
+        coalesce(sum(wallet_conditions.subgraph_realized_pnl_usdc), toDecimal128(0, 6)) as subgraph_realized_pnl_usdc,
+        coalesce(sum(wallet_conditions.cost_usdc), toDecimal128(0, 6)) as cost_usdc,
         sum(wallet_conditions.volume_usdc) as volume_usdc,
         sum(wallet_conditions.fees_usdc) as fees_usdc,
         sum(wallet_conditions.paid_in_usdc) as paid_in_usdc,

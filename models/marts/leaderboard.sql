@@ -19,8 +19,8 @@ traders as (
     select * from wallets
     where
         wallet not in (select address from system_addresses)
-        and not has_negative_holdings
-        and not has_unknown_pool
+        and negative_holdings = 0
+        and unknown_pools = 0
 ),
 
 contenders as (
