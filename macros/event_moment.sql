@@ -18,9 +18,13 @@
     bitShiftLeft(toUInt64(coalesce({{ log_index }}, 4294967295)), 13) + bitOr(bitShiftRight(sipHash64({{ id }}), 51), 1)
 {%- endmacro %}
 
-{#- Block time of a moment. -#}
+{#- Block time of a moment: Unix seconds, and as a time. -#}
+{% macro second_of_moment(moment) -%}
+    toUInt32(bitShiftRight({{ moment }}, 96))
+{%- endmacro %}
+
 {% macro time_of_moment(moment) -%}
-    toDateTime(toUInt32(bitShiftRight({{ moment }}, 96)), 'UTC')
+    toDateTime({{ second_of_moment(moment) }}, 'UTC')
 {%- endmacro %}
 
 {#- Kind of the event of a moment: 0 of a market maker, 1 split, 2 maker fill, 3 taker fill, 4 merge, 5 conversion,

@@ -8,7 +8,7 @@
     row is found that makes it not enough, if that can be; how many keys are touched does not matter then. -#}
 {% macro patched_models() %}
     {%- set raw, models = raw_schema(), this.schema -%}
-    {%- set second = 'toUInt32(bitShiftRight(moment, 96))' -%}
+    {%- set second = second_of_moment('moment') -%}
     {%- set pairs = 'select wallet, condition_id from changed' -%}
     {%- set by_pair = {'wallet': 'wallet', 'condition_id': 'condition_id'} -%}
     {%- set touched_pair = '(wallet, condition_id) in (select wallet, condition_id from touched)' -%}
