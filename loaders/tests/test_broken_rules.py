@@ -833,6 +833,13 @@ UNIT_BREAKS = (
         "unrealized_pnl_is_unknown_where_any_of_it_is_and_the_reason_is_given",
     ),
     unit(
+        "what was never traded is counted",
+        f"{INTERMEDIATE}/int_wallet_values.sql",
+        "countIf(values_held.value_usdc is null)",
+        "toUInt64(0)",
+        "all_that_is_held_is_worth_its_payout_or_its_last_trade_and_what_was_never_traded_is_counted",
+    ),
+    unit(
         "either outcome can be missing",
         f"{INTERMEDIATE}/int_wallets.sql",
         "least(open_shares_0, open_shares_1) < 0",
@@ -1689,6 +1696,13 @@ DATA_BREAKS = (
             "sum(wallet_conditions.realized_pnl_usdc)",
             "max(wallet_conditions.realized_pnl_usdc)",
             ("assert_a_wallets_pnl_is_that_of_its_markets",),
+        ),
+        Break(
+            "what a wallet holds is of either outcome",
+            f"{INTERMEDIATE}/int_wallet_values.sql",
+            "where outcome_index < 128",
+            "where outcome_index = 0",
+            ("assert_unrealized_pnl_of_a_wallet_is_that_of_its_conditions",),
         ),
         Break(
             "a time of resolution has a basis",
