@@ -5,7 +5,13 @@
     of each table that it reads, which keys are touched by rows that are new or gone there. In these queries `changed`
     stands for such rows; none where nothing depends on them. If a table changed that is not named, all is made anew.
     `from_changes`, where what stands and what changed is enough: of a table, the `rows` to read in its place, `unless` any
-    row is found that makes it not enough, if that can be; how many keys are touched does not matter then. -#}
+    row is found that makes it not enough, if that can be; how many keys are touched does not matter then.
+
+    `sums`, where all columns but the key are sums (or counts) over parts, each of which is made `of` rows of one table: the
+    touched keys are those of a `part` then, names and expressions over the columns of that table, and a row moves by what
+    its touched parts moved by. Parts that depend on each other are touched `together`: a query over `touched`. Without
+    anything `counted_by` this column a row is gone. `extremes` are columns that are no sums: min or max. `unique_by` tells
+    the rows of a table apart, of each that touches any, so that it can be read as it was. -#}
 {% macro patched_models() %}
     {%- set raw, models = raw_schema(), this.schema -%}
     {%- set second = second_of_moment('moment') -%}

@@ -214,7 +214,8 @@
 
 {#- A query that reads a subquery in the place of a table or view. -#}
 {% macro with_in_place(query, name, subquery) %}
-    {{ return(modules.re.split('`?\\b' ~ this.schema ~ '`?\\.`?' ~ name ~ '\\b`?', query) | join(subquery | string)) }}
+    {%- set relation = '`?\\b' ~ modules.re.escape(this.schema) ~ '`?\\.`?' ~ name ~ '\\b`?' -%}
+    {{ return(modules.re.split(relation, query) | join(subquery | string)) }}
 {% endmacro %}
 
 

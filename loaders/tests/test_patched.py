@@ -64,7 +64,7 @@ def test_what_is_touched_is_patched(built: Desk) -> None:
         """,
     )
     build(built, "polyledger", *WORDS)
-    assert {"int_entries", "int_positions", "int_wallets", "int_wallet_days"} <= set(patched(built))
+    assert {"int_entries", "int_positions"} <= set(patched(built))
     assert 0 < patched(built)["int_positions"] < before / 2
     # Rows of parts that were merged with new ones count as new: more is touched, and nothing else changes.
     write(built, f"optimize table {fills} final")
