@@ -144,6 +144,31 @@ def test_what_is_touched_is_patched(built: Desk) -> None:
     build(built, "polyledger", *WORDS)
     of_it = f"where redemption_id = '{left[0]}' and outcome_index = {left[1]}"
     assert built.rows(f"select delta_shares from polyledger.int_redemptions {of_it}") == [(left[2] - 1,)]
+    # Sets that a wallet never had, of another question of an event where its conversions carried costs: what they
+    # carried is not known any more, of no question.
+    wallet, event, question = built.rows(
+        """
+        select hex(wallet), hex(neg_risk_event_id), hex(other.condition_id)
+        from polyledger.int_carried_costs as carried
+        inner join polyledger.int_settlements as settled using (wallet, condition_id)
+        inner join polyledger.int_neg_risk_questions as other using (neg_risk_event_id)
+        where carried_usdc != 0 and other.condition_id != carried.condition_id
+            and other.condition_id in (select condition_id from polyledger.int_markets)
+        order by all limit 1
+        """
+    )[0]
+    write(
+        built,
+        f"""
+        insert into polyledger_raw.merges (id, timestamp, stakeholder, condition, amount)
+        select '0x{"7" * 64}', max(timestamp), unhex('{wallet}'), unhex('{question}'), 1000000000000
+        from polyledger_raw.merges
+        """,
+    )
+    build(built, "polyledger", *WORDS)
+    assert "int_wallet_days" in patched(built)
+    of_event = f"wallet = unhex('{wallet}') and neg_risk_event_id = unhex('{event}')"
+    assert not built.rows(f"select * from polyledger.int_carried_costs where {of_event}")
     assert_as_in_full(built)
 
 
