@@ -140,7 +140,7 @@ def test_a_plain_client_reads_null_where_a_value_is_unknown(loaded: Desk) -> Non
 
 @pytest.mark.parametrize(
     ("mart", "column", "reads"),
-    [("fct_wallet_pnl", "wallet", 1), ("fct_wallet_pnl_daily", "wallet", 1), ("fct_holders", "condition_id", 3)],
+    [("fct_wallet_pnl", "wallet", 2), ("fct_wallet_pnl_daily", "wallet", 1), ("fct_holders", "condition_id", 3)],
 )
 def test_a_filter_by_what_people_write_reaches_the_bytes_below(
     loaded: Desk, mart: str, column: str, reads: int
