@@ -94,8 +94,6 @@ def test_what_is_touched_is_patched(built: Desk) -> None:
         from {fills} where transaction_hash = unhex('{last_trade[2:]}')
         """,
     )
-    build(built, "polyledger", *WORDS)
-    assert {"int_token_prices", "int_wallets", "int_wallet_days"} <= set(patched(built))
     # A redemption that was another wallet's: the copy that said so is merged away.
     redemptions = "polyledger_raw.redemptions"
     write(
@@ -107,43 +105,7 @@ def test_what_is_touched_is_patched(built: Desk) -> None:
     )
     write(built, f"optimize table {redemptions} final")
     build(built, "polyledger", *WORDS)
-    assert "int_redemptions" in patched(built)
-    # Another one, whose old copy stays, since it stands at another time; then something of the wallet that it names.
-    of_markets = f"from {redemptions} where condition in (select condition_id from polyledger.int_markets)"
-    corrected = built.rows(f"select id {of_markets} order by id desc limit 1")[0][0]
-    write(
-        built,
-        f"""
-        insert into {redemptions}
-        select * replace ({LATER}, timestamp + 5000 as timestamp, reverse(redeemer) as redeemer)
-        from {redemptions} where id = '{corrected}'
-        """,
-    )
-    build(built, "polyledger", *WORDS)
-    write(
-        built,
-        f"""
-        insert into polyledger_raw.splits (id, timestamp, stakeholder, condition, amount)
-        select '0x{"9" * 64}', timestamp - 60, redeemer, condition, 1000000
-        from {redemptions} where id = '{corrected}' order by timestamp limit 1
-        """,
-    )
-    build(built, "polyledger", *WORDS)
-    assert "int_redemptions" in patched(built)
-    # Shares that were there before a redemption, as it turns out: those that are worth nothing left with the rest.
-    redeemed = "from polyledger.int_redemptions where delta_shares < 0 and delta_usdc = 0 order by 1 limit 1"
-    left = built.rows(f"select redemption_id, outcome_index, delta_shares {redeemed}")[0]
-    write(
-        built,
-        f"""
-        insert into polyledger_raw.splits (id, timestamp, stakeholder, condition, amount)
-        select '0x{"8" * 64}', happened_at - 60, wallet, condition_id, 1000000
-        from polyledger.int_redemptions where redemption_id = '{left[0]}' limit 1
-        """,
-    )
-    build(built, "polyledger", *WORDS)
-    of_it = f"where redemption_id = '{left[0]}' and outcome_index = {left[1]}"
-    assert built.rows(f"select delta_shares from polyledger.int_redemptions {of_it}") == [(left[2] - 1,)]
+    assert {"int_token_prices", "int_redemptions", "int_wallet_days"} <= set(patched(built))
     # Sets that a wallet never had, of another question of an event where its conversions carried costs: what they
     # carried is not known any more, of no question.
     wallet, event, question = built.rows(
@@ -165,10 +127,45 @@ def test_what_is_touched_is_patched(built: Desk) -> None:
         from polyledger_raw.merges
         """,
     )
+    # Another one, whose old copy stays, since it stands at another time; then something of the wallet that it names.
+    of_markets = f"from {redemptions} where condition in (select condition_id from polyledger.int_markets)"
+    corrected = built.rows(f"select id {of_markets} order by id desc limit 1")[0][0]
+    write(
+        built,
+        f"""
+        insert into {redemptions}
+        select * replace ({LATER}, timestamp + 5000 as timestamp, reverse(redeemer) as redeemer)
+        from {redemptions} where id = '{corrected}'
+        """,
+    )
     build(built, "polyledger", *WORDS)
     assert "int_wallet_days" in patched(built)
     of_event = f"wallet = unhex('{wallet}') and neg_risk_event_id = unhex('{event}')"
     assert not built.rows(f"select * from polyledger.int_carried_costs where {of_event}")
+    write(
+        built,
+        f"""
+        insert into polyledger_raw.splits (id, timestamp, stakeholder, condition, amount)
+        select '0x{"9" * 64}', timestamp - 60, redeemer, condition, 1000000
+        from {redemptions} where id = '{corrected}' order by timestamp limit 1
+        """,
+    )
+    build(built, "polyledger", *WORDS)
+    assert {"int_redemptions", "int_wallets"} <= set(patched(built))
+    # Shares that were there before a redemption, as it turns out: those that are worth nothing left with the rest.
+    redeemed = "from polyledger.int_redemptions where delta_shares < 0 and delta_usdc = 0 order by 1 limit 1"
+    left = built.rows(f"select redemption_id, outcome_index, delta_shares {redeemed}")[0]
+    write(
+        built,
+        f"""
+        insert into polyledger_raw.splits (id, timestamp, stakeholder, condition, amount)
+        select '0x{"8" * 64}', happened_at - 60, wallet, condition_id, 1000000
+        from polyledger.int_redemptions where redemption_id = '{left[0]}' limit 1
+        """,
+    )
+    build(built, "polyledger", *WORDS)
+    of_it = f"where redemption_id = '{left[0]}' and outcome_index = {left[1]}"
+    assert built.rows(f"select delta_shares from polyledger.int_redemptions {of_it}") == [(left[2] - 1,)]
     assert_as_in_full(built)
 
 
