@@ -546,8 +546,8 @@ UNIT_BREAKS = (
     unit(
         "only the named index sets are redeemed",
         f"{INTERMEDIATE}/int_redemptions.sql",
-        "    where has(index_sets, toUInt256(outcome_index + 1))\n",
-        "",
+        "groupArrayIf(moment, has(index_sets, toUInt256(1)))",
+        "groupArray(moment)",
         "only_the_index_sets_that_were_named_leave",
     ),
     unit(
@@ -567,8 +567,15 @@ UNIT_BREAKS = (
     unit(
         "what was redeemed is not held any more",
         f"{INTERMEDIATE}/int_redemptions.sql",
-        "lagInFrame(ever_acquired_shares, 1, toDecimal128(0, 6))",
-        "lagInFrame(toDecimal128(0, 6), 1, toDecimal128(0, 6))",
+        "arrayFirst(\n            moment -> moment > entries.moment",
+        "arrayLast(\n            moment -> moment > entries.moment",
+        "a_second_redemption_takes_only_what_came_since_the_first",
+    ),
+    unit(
+        "what comes after a redemption is not redeemed",
+        f"{INTERMEDIATE}/int_redemptions.sql",
+        "moment -> moment > entries.moment",
+        "moment -> true",
         "a_second_redemption_takes_only_what_came_since_the_first",
     ),
     unit(
