@@ -4,6 +4,8 @@
     needed of the tables that it reads (rows of theirs that no touched key depends on may be missing); and `touched_by`:
     of each table that it reads, which keys are touched by rows that are new or gone there. In these queries `changed`
     stands for such rows; none where nothing depends on them. If a table changed that is not named, all is made anew.
+    `by_short_key`, where nothing is `read_only` and the touched keys have the types of the table's own: keys are told by
+    a hash, so that one which was not touched may be made anew with the others.
     `from_changes`, where what stands and what changed is enough: of a table, the `rows` to read in its place, `unless` any
     row is found that makes it not enough, if that can be; how many keys are touched does not matter then.
 
@@ -17,7 +19,7 @@
     {%- set second = second_of_moment('moment') -%}
     {%- set pairs = 'select wallet, condition_id from changed' -%}
     {%- set by_pair = {'wallet': 'wallet', 'condition_id': 'condition_id'} -%}
-    {%- set touched_pair = '(wallet, condition_id) in (select wallet, condition_id from touched)' -%}
+    {%- set touched_pair = is_among(by_pair, 'touched') -%}
 
     {%- set by_second = {'second': "toUInt32(happened_at)"} -%}
     {%- set int_conversions = {
@@ -144,6 +146,7 @@
 
     {%- set int_positions = {
         'key': by_pair,
+        'by_short_key': true,
         'read_only': {},
         'touched_by': {'int_entries': pairs, 'int_redemptions': pairs, 'int_conversion_costs': pairs},
     } -%}
