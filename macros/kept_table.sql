@@ -92,7 +92,9 @@
     {%- set relations = known_relations(read + [model]) if compares else {} -%}
     {%- set query = query_of_model() -%}
     {%- set inputs = local_md5(tojson(query + [states_of(model.depends_on.nodes, relations, {})], sort_keys=true)) -%}
-    {%- set stands = relations.get(this.schema ~ '.' ~ this.identifier, {}) -%}
+    {%- set existing = load_cached_relation(this) -%}
+    {%- set was_table = existing and existing.type == 'table' -%}
+    {%- set stands = relations.get(this.schema ~ '.' ~ this.identifier, {}) if was_table else {} -%}
     {%- set compares_rows = compares and not should_full_refresh() -%}
     {% if compares_rows and stands.inputs == inputs %}
         {% call statement('main') %}select 'kept'{% endcall %}
@@ -112,17 +114,21 @@
             {% do run_query('create table ' ~ beside('before') ~ ' clone as ' ~ this) %}
         {% endif %}
         {#- Of a build that was cut off. -#}
-        {% if model.name in patched_models() %}
-            {% for what in ('touched', 'now', 'was', 'moved', 'rows', 'new', 'changing') %}
-                {% do drop_table(beside(what)) %}
-            {% endfor %}
-        {% endif %}
+        {%- set left = ['touched', 'now', 'was', 'moved', 'rows', 'new', 'changing'] if model.name in patched_models() else [] -%}
+        {% for what in left + (['before', 'changing'] if was_table and not stands.state else []) %}
+            {% do drop_table(beside(what)) %}
+        {% endfor %}
         {%- set built = dbt.materialization_table_clickhouse() -%}
         {% if compares %}
             {%- set state = state_of_rows(this) or inputs -%}
         {% endif %}
         {% if notes %}
-            {% if state != stands.state %}
+            {#- Rows with other columns cannot be compared: then nobody can tell. -#}
+            {%- set columns = [] -%}
+            {% for table in (beside('before'), this) %}
+                {% do columns.append(adapter.get_columns_in_relation(table) | map('string') | list) %}
+            {% endfor %}
+            {% if state != stands.state and columns[0] == columns[1] %}
                 {% do note_changes(beside('before'), this) %}
                 {% do keep_changes(stands.state, state) %}
             {% endif %}

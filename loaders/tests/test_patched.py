@@ -1,12 +1,14 @@
 """Of large tables only what new rows touch is made anew, and all of them where nobody can tell what that is."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from loaders.standin.goldsky import Goldsky
 from loaders.standin.world import simulate
-from loaders.tests.conftest import Desk
+from loaders.tests.conftest import PROJECT, Desk
 from loaders.tests.test_incremental import FULL, PATCHED, build, differences, nodes
 from loaders.tests.test_kept import LATER, write
 
@@ -167,6 +169,35 @@ def test_what_is_touched_is_patched(built: Desk) -> None:
     of_it = f"where redemption_id = '{left[0]}' and outcome_index = {left[1]}"
     assert built.rows(f"select delta_shares from polyledger.int_redemptions {of_it}") == [(left[2] - 1,)]
     assert_as_in_full(built)
+
+
+def test_tables_may_get_columns_and_have_been_views(built: Desk, tmp_path: Path) -> None:
+    """In a copy of the project, there and back again. What a build that was killed left beside a table goes."""
+    project = tmp_path / "project"
+    project.mkdir()
+    for folder in ("models", "macros", "seeds", "tests", "loaders"):
+        shutil.copytree(PROJECT / folder, project / folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    for name in ("profiles.yml", "dbt_project.yml"):
+        shutil.copy(PROJECT / name, project)
+    words = (*WORDS, "--project-dir", str(project), "--profiles-dir", str(project))
+    chosen = ("--select", "int_conditions", "int_exchange_sets")
+    edits = {
+        "int_conditions.sql": ("latest.token_ids as token_ids,", "latest.token_ids as token_ids, toUInt8(1) as noted,"),
+        "int_exchange_sets.sql": ("order_by='set_event_id'", "materialized='view'"),
+    }
+    for file, (old, new) in edits.items():
+        path = project / "models" / "intermediate" / file
+        assert path.read_text().count(old) == 1
+        path.write_text(path.read_text().replace(old, new))
+    build(built, "polyledger", *words, *chosen)
+    columns = "select name from system.columns where database = 'polyledger' and table = 'int_conditions'"
+    assert ("noted",) in built.rows(columns)
+    write(built, "alter table polyledger.int_conditions modify comment ''")
+    write(built, "create table polyledger.int_conditions__before as polyledger.int_conditions")
+    build(built, "polyledger", *WORDS, *chosen)
+    assert ("noted",) not in built.rows(columns)
+    beside = "select name from system.tables where database = 'polyledger' and match(name, '__(before|changing)$')"
+    assert not built.rows(beside)
 
 
 def test_where_nobody_can_tell_all_is_made_anew(built: Desk) -> None:
