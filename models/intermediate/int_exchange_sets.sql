@@ -27,10 +27,12 @@ sets as (
     where wallet in (select address from contracts)
 ),
 
+-- Of the copies of a fill, `final` leaves the newest, which may say that it is gone.
 matched as (
     select distinct transaction_hash
     from fills
     where not is_gone and transaction_hash in (select transaction_hash from sets)
+    settings final = 1
 )
 
 select distinct set_event_id
