@@ -271,6 +271,13 @@ UNIT_BREAKS = (
         "what_exchanges_and_adapters_make_in_a_match_is_told_by_its_fills",
     ),
     unit(
+        "what its newest copy says of a match holds",
+        f"{INTERMEDIATE}/int_exchange_sets.sql",
+        "group by filled_at, transaction_hash, log_index\n    having not argMax(is_gone, fills.loaded_at)",
+        "and not is_gone",
+        "what_exchanges_and_adapters_make_in_a_match_is_told_by_its_fills",
+    ),
+    unit(
         "days without fills of V2 are missing",
         f"{INTERMEDIATE}/int_complete_until.sql",
         "coalesce(first_gap_at, last_fill_at)",

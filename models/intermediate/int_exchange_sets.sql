@@ -27,12 +27,13 @@ sets as (
     where wallet in (select address from contracts)
 ),
 
--- Of the copies of a fill, `final` leaves the newest, which may say that it is gone.
+-- The newest copy of a fill may say that it is gone.
 matched as (
-    select distinct transaction_hash
+    select transaction_hash
     from fills
-    where not is_gone and transaction_hash in (select transaction_hash from sets)
-    settings final = 1
+    where transaction_hash in (select transaction_hash from sets)
+    group by filled_at, transaction_hash, log_index
+    having not argMax(is_gone, fills.loaded_at)
 )
 
 select distinct set_event_id
