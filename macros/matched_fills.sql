@@ -5,6 +5,7 @@
 with transactions as (
     select
         *,
+        named_exchange != '' as is_taker,
         countIf(is_taker) over in_transaction as taker_count,
         count() over in_transaction - taker_count as maker_count,
         -- Bits, since each aggregate is worked out for every fill: 1 and 2 are the exchanges, 4 is a buyer, 8 a seller.

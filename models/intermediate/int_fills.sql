@@ -43,7 +43,6 @@ sided_{{ protocol }} as (
             counterparty in (select address from exchanges), 'neg_risk',
             ''
         ) as named_exchange,
-        named_exchange != '' as is_taker,
         given_asset_id = 0 as is_buy,
         if(is_buy, received_asset_id, given_asset_id) as token_id,
         if(is_buy, received_amount, given_amount) as shares,
