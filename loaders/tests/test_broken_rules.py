@@ -497,9 +497,30 @@ UNIT_BREAKS = (
     unit(
         "other projects' splits are left out",
         f"{INTERMEDIATE}/int_set_events.sql",
-        "        condition_id in (select condition_id from markets)\n        and ",
-        "        ",
+        "\n    where condition_id in (select condition_id from markets)",
+        "",
         "a_split_landed_twice_counts_once_and_those_of_other_projects_not_at_all",
+    ),
+    unit(
+        "the newest copy says whose condition was split",
+        f"{INTERMEDIATE}/int_set_events.sql",
+        "where set_event_id not in",
+        "where condition_id in (select condition_id from markets) and set_event_id not in",
+        "a_split_landed_twice_counts_once_and_those_of_other_projects_not_at_all",
+    ),
+    unit(
+        "the newest copy says whose condition was redeemed",
+        f"{INTERMEDIATE}/int_redemptions.sql",
+        "    from landed\n",
+        "    from landed\n    where condition_id in (select condition_id from markets)\n",
+        "a_redemption_landed_twice_counts_once_and_those_of_other_projects_not_at_all",
+    ),
+    unit(
+        "the newest copy says of which condition the sets are",
+        f"{INTERMEDIATE}/int_condition_sets.sql",
+        "where split_id not in",
+        "where condition_id in (select condition_id from markets) and split_id not in",
+        "sets_are_split_merged_minted_and_merged_by_the_exchange_and_copies_count_once",
     ),
     unit(
         "a conversion gives NO up",
@@ -1164,7 +1185,7 @@ UNIT_BREAKS = (
     unit(
         "a conversion covers the questions of its time",
         f"{INTERMEDIATE}/int_condition_sets.sql",
-        "    where questions.question < converted.question_count\n",
+        "    where questions.question < alike.question_count\n",
         "",
         "a_conversion_moves_shares_in_the_questions_that_existed_then",
     ),

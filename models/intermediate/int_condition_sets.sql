@@ -19,9 +19,7 @@ pools as (select * from {{ ref('int_pools') }}),
 -- From what was landed, not from the wallets' books: those are held against it.
 splits_of_wallets as (
     select * from splits
-    where
-        condition_id in (select condition_id from markets)
-        and split_id not in (select set_event_id from exchange_sets)
+    where split_id not in (select set_event_id from exchange_sets)
 ),
 
 split as (
@@ -30,9 +28,7 @@ split as (
 
 merges_of_wallets as (
     select * from merges
-    where
-        condition_id in (select condition_id from markets)
-        and merge_id not in (select set_event_id from exchange_sets)
+    where merge_id not in (select set_event_id from exchange_sets)
 ),
 
 merged as (
@@ -45,22 +41,39 @@ converted as (
     limit 1 by conversion_id
 ),
 
+alike as (
+    select
+        neg_risk_event_id,
+        index_set,
+        question_count,
+        sum(converted.shares) as shares
+    from converted
+    group by neg_risk_event_id, index_set, question_count
+),
+
 -- The adapter takes NO of the questions in the set and gives YES of the others. What it pays besides belongs to the
 -- event as a whole, and stands with the first question.
-by_question as (
+of_questions as (
     select
         questions.condition_id as condition_id,
-        if(
-            bitAnd(bitShiftRight(converted.index_set, questions.question), toUInt256(1)) = 1,
-            'converted no',
-            'converted yes'
-        ) as side,
-        converted.shares as side_shares,
-        if(questions.question = 0, converted.shares * (bitCount(converted.index_set) - 1), 0) as paid_usdc,
-        if(questions.question = 0, converted.shares, 0) as converted_shares
-    from converted
-    inner join questions on converted.neg_risk_event_id = questions.neg_risk_event_id
-    where questions.question < converted.question_count
+        questions.question as question,
+        bitAnd(bitShiftRight(alike.index_set, questions.question), toUInt256(1)) = 1 as is_in_set,
+        bitCount(alike.index_set) as set_size,
+        alike.shares as shares
+    from alike
+    inner join questions on alike.neg_risk_event_id = questions.neg_risk_event_id
+    where questions.question < alike.question_count
+),
+
+by_question as (
+    select
+        condition_id,
+        sumIf(shares, is_in_set) as no_shares,
+        sumIf(shares, not is_in_set) as yes_shares,
+        sumIf(shares * (set_size - 1), question = 0) as paid_usdc,
+        sumIf(shares, question = 0) as converted_shares
+    from of_questions
+    group by condition_id
 ),
 
 -- What the exchange minted and merged is told by the rows of its takers.
@@ -78,14 +91,18 @@ amounts as (
     select
         condition_id,
         'split' as kind,
-        sets as amount
+        sum(split.sets) as amount
     from split
+    where condition_id in (select condition_id from markets)
+    group by condition_id
     union all
     select
         condition_id,
         'merge' as kind,
-        sets as amount
+        sum(merged.sets) as amount
     from merged
+    where condition_id in (select condition_id from markets)
+    group by condition_id
     union all
     select
         condition_id,
@@ -101,7 +118,10 @@ amounts as (
         leg.2 as amount
     from by_question
     array join
-        [(side, side_shares), ('conversion paid', paid_usdc), ('conversion', converted_shares)] as leg
+        [
+            ('converted no', no_shares), ('converted yes', yes_shares), ('conversion paid', paid_usdc),
+            ('conversion', converted_shares)
+        ] as leg
     union all
     select
         condition_id,

@@ -13,7 +13,6 @@ redemptions as (
         *,
         {{ event_moment('happened_at', 'transaction_hash', 6, log_tail('log_index', 'redemption_id')) }} as moment
     from landed
-    where condition_id in (select condition_id from markets)
     order by redemption_id asc, loaded_at desc
     limit 1 by redemption_id
 ),

@@ -27,9 +27,7 @@ sets as (
 
 sets_of_wallets as (
     select * from sets
-    where
-        condition_id in (select condition_id from markets)
-        and set_event_id not in (select set_event_id from exchange_sets)
+    where set_event_id not in (select set_event_id from exchange_sets)
 ),
 
 once as (
@@ -51,6 +49,7 @@ legs as (
         if(outcome_index = 0, -delta_sets / 2, -delta_sets - (-delta_sets / 2)) as delta_usdc
     from once
     array join cast([0, 1], 'Array(UInt8)') as outcome_index
+    where condition_id in (select condition_id from markets)
 )
 
 select * from legs
