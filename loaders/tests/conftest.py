@@ -103,6 +103,23 @@ class Desk:
         return {mart: sorted(rows, key=repr) for mart, rows in zip(MARTS, found, strict=True)}
 
 
+def copied_project(folder: Path) -> Path:
+    """A copy of all that dbt reads of the project, to be edited."""
+    for name in ("models", "macros", "seeds", "tests"):
+        shutil.copytree(PROJECT / name, folder / name)
+    (folder / "loaders").mkdir()
+    for name in ("loaders/schema.sql", "profiles.yml", "dbt_project.yml"):
+        shutil.copy(PROJECT / name, folder / name)
+    return folder
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    """Put a text in the place of another one, which must be there once."""
+    text = file.read_text()
+    assert text.count(old) == 1, f"{file}: not once in it: {old}"
+    file.write_text(text.replace(old, new))
+
+
 def _read(path: str, queries: list[str]) -> list[list[tuple[Any, ...]]]:
     client = clickhouse_connect.get_client(interface="chdb", path=path)
     try:

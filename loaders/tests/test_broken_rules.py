@@ -20,7 +20,7 @@ import pytest
 
 from loaders.standin.goldsky import Goldsky
 from loaders.standin.world import simulate
-from loaders.tests.conftest import PROJECT, Desk
+from loaders.tests.conftest import PROJECT, Desk, copied_project, edit
 
 WORLD = simulate(3, steps=120)
 # Beside it, conditions that only market makers trade.
@@ -2094,10 +2094,7 @@ class Bench:
         self.execute(rows)
         self.copy_project()
         for broken in breaks:
-            file = self.project / broken.file
-            text = file.read_text()
-            assert text.count(broken.right) == 1, f"{broken.file}: not once in it: {broken.right}"
-            file.write_text(text.replace(broken.right, broken.wrong))
+            edit(self.project / broken.file, broken.right, broken.wrong)
         outcomes = self.run(*words)
         assert not {name for name, status in outcomes.items() if status not in ("pass", "success", "warn", "fail")}
         return {name for name, status in outcomes.items() if status in ("warn", "fail")}
@@ -2110,11 +2107,7 @@ class Bench:
 
     def copy_project(self) -> None:
         shutil.rmtree(self.project, ignore_errors=True)
-        for folder in ("models", "macros", "seeds", "tests"):
-            shutil.copytree(PROJECT / folder, self.project / folder)
-        (self.project / "loaders").mkdir()
-        for name in ("loaders/schema.sql", "profiles.yml", "dbt_project.yml"):
-            shutil.copy(PROJECT / name, self.project / name)
+        copied_project(self.project)
         # A failed data test would skip the models that follow, and their tests.
         with (self.project / "dbt_project.yml").open("a") as settings:
             settings.write("\ndata_tests:\n  polyledger:\n    +severity: warn\n")

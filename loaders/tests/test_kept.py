@@ -1,7 +1,6 @@
 """A build makes anew the tables whose rows may be others, and no more."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from loaders.standin.goldsky import Goldsky
 from loaders.standin.world import simulate
 from loaders.target import read_target
-from loaders.tests.conftest import PROJECT, Desk
+from loaders.tests.conftest import Desk, copied_project, edit
 from loaders.tests.test_command import call
 from loaders.tests.test_incremental import build, parts, written
 from loaders.warehouse import opened
@@ -133,24 +132,17 @@ def test_rows_taken_away_are_seen(built: Desk) -> None:
 
 def test_another_query_or_seed_is_seen(built: Desk, tmp_path: Path) -> None:
     """In a copy of the project. A comment in a query changes no row, so nothing that reads the table is made."""
-    project = tmp_path / "project"
-    project.mkdir()
-    for folder in ("models", "macros", "seeds", "tests", "loaders"):
-        shutil.copytree(PROJECT / folder, project / folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-    for name in ("profiles.yml", "dbt_project.yml"):
-        shutil.copy(PROJECT / name, project)
-
-    def edit(file: str, old: str, new: str) -> None:
-        text = (project / file).read_text()
-        assert text.count(old) == 1
-        (project / file).write_text(text.replace(old, new))
-
+    project = copied_project(tmp_path / "project")
     words = ("--project-dir", str(project), "--profiles-dir", str(project))
-    edit("models/intermediate/int_tokens.sql", "select * from best", "-- again\nselect * from best")
+    edit(project / "models/intermediate/int_tokens.sql", "select * from best", "-- again\nselect * from best")
     assert made(built, *words) == {"int_tokens"}
     # A view, which two tables read.
-    edit("models/intermediate/int_units.sql", "coalesce(questions.question, 0)", "coalesce(questions.question, 7)")
-    edit("seeds/system_addresses.csv", ",ctf_exchange,CTF Exchange V1", ",ctf_exchange,CTF Exchange 1")
+    edit(
+        project / "models/intermediate/int_units.sql",
+        "coalesce(questions.question, 0)",
+        "coalesce(questions.question, 7)",
+    )
+    edit(project / "seeds/system_addresses.csv", ",ctf_exchange,CTF Exchange V1", ",ctf_exchange,CTF Exchange 1")
     found = made(built, *words)
     assert {"int_condition_balances", "int_entries"} & found
     assert not {"int_tokens", "int_moved_fills"} & found

@@ -5,7 +5,6 @@ always played; `make test-long` plays ten.
 """
 
 import json
-import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import pytest
 from loaders.standin.chain import EXCHANGES
 from loaders.standin.goldsky import Goldsky
 from loaders.standin.world import HOUSES, World, simulate
-from loaders.tests.conftest import PROJECT, Desk
+from loaders.tests.conftest import PROJECT, Desk, copied_project
 from loaders.tests.test_world import changes, leftovers, payouts, questions
 
 BASE_UNITS = 10**6
@@ -288,12 +287,7 @@ VERDICTS = {  # of the wallets in turn: percent off, limit, as-of moment known, 
 def some_wallets(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Desk, Path, list[str]]:
     """A desk where five wallets are loaded, which a copy of the project lists as baselines, and what dbt said."""
     world = simulate(61, steps=400)
-    project = tmp_path_factory.mktemp("project")
-    for folder in ("models", "macros", "seeds", "tests"):
-        shutil.copytree(PROJECT / folder, project / folder)
-    (project / "loaders").mkdir()
-    for name in ("loaders/schema.sql", "profiles.yml", "dbt_project.yml"):
-        shutil.copy(PROJECT / name, project / name)
+    project = copied_project(tmp_path_factory.mktemp("project"))
     fills = Counter(row["maker"] for row in world.entities["OrderFilledEvent"])
     wallets = [wallet for wallet, _ in fills.most_common(len(VERDICTS))]
     begin, end = (f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}" for second in (world.since, world.until))

@@ -1,6 +1,5 @@
 """Of large tables only what new rows touch is made anew, and all of them where nobody can tell what that is."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 
 from loaders.standin.goldsky import Goldsky
 from loaders.standin.world import simulate
-from loaders.tests.conftest import PROJECT, Desk
+from loaders.tests.conftest import Desk, copied_project, edit
 from loaders.tests.test_incremental import FULL, PATCHED, build, differences, nodes
 from loaders.tests.test_kept import LATER, write
 
@@ -175,22 +174,12 @@ def test_what_is_touched_is_patched(built: Desk) -> None:
 
 def test_tables_may_get_columns_and_have_been_views(built: Desk, tmp_path: Path) -> None:
     """In a copy of the project, there and back again. What a build that was killed left beside a table goes."""
-    project = tmp_path / "project"
-    project.mkdir()
-    for folder in ("models", "macros", "seeds", "tests", "loaders"):
-        shutil.copytree(PROJECT / folder, project / folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-    for name in ("profiles.yml", "dbt_project.yml"):
-        shutil.copy(PROJECT / name, project)
+    project = copied_project(tmp_path / "project")
     words = (*WORDS, "--project-dir", str(project), "--profiles-dir", str(project))
     chosen = ("--select", "int_conditions", "int_exchange_sets")
-    edits = {
-        "int_conditions.sql": ("latest.token_ids as token_ids,", "latest.token_ids as token_ids, toUInt8(1) as noted,"),
-        "int_exchange_sets.sql": ("order_by='set_event_id'", "materialized='view'"),
-    }
-    for file, (old, new) in edits.items():
-        path = project / "models" / "intermediate" / file
-        assert path.read_text().count(old) == 1
-        path.write_text(path.read_text().replace(old, new))
+    models = project / "models" / "intermediate"
+    edit(models / "int_conditions.sql", "as token_ids,", "as token_ids, toUInt8(1) as noted,")
+    edit(models / "int_exchange_sets.sql", "order_by='set_event_id'", "materialized='view'")
     build(built, "polyledger", *words, *chosen)
     columns = "select name from system.columns where database = 'polyledger' and table = 'int_conditions'"
     assert ("noted",) in built.rows(columns)

@@ -41,6 +41,7 @@ converted as (
     limit 1 by conversion_id
 ),
 
+-- Conversions of the same questions move the same shares; there are far fewer sets of questions.
 alike as (
     select
         neg_risk_event_id,
