@@ -59,11 +59,14 @@
         )
         {%- endfor %}
     {%- endset -%}
+    {%- set of_second = "timestamp in (select toDateTime(second, 'UTC') from touched)" -%}
     {%- set int_entries = {
         'key': {'second': second},
         'read_only': {
-            raw ~ '.order_filled_events': "timestamp in (select toDateTime(second, 'UTC') from touched)",
-            raw ~ '.order_filled_events_v2': "timestamp in (select toDateTime(second, 'UTC') from touched)",
+            raw ~ '.order_filled_events': of_second,
+            raw ~ '.order_filled_events_v2': of_second,
+            raw ~ '.splits': copies_of(raw, 'splits', of_second),
+            raw ~ '.merges': copies_of(raw, 'merges', of_second),
         },
         'touched_by': {
             'order_filled_events': 'select toUInt32(timestamp) from changed',
@@ -89,19 +92,13 @@
         },
     } -%}
 
-    {#- All copies of an id, since only the newest one counts. What filters a table cannot read it by its name: that
-        would be filtered too. -#}
-    {%- set copies_of_redemptions -%}
-        id in (
-            select id from merge('{{ raw }}', '^redemptions$')
-            where (redeemer, condition) in (select wallet, condition_id from touched)
-        )
-    {%- endset -%}
     {%- set int_redemptions = {
         'key': by_pair,
         'read_only': {
             models ~ '.int_entries': touched_pair,
-            raw ~ '.redemptions': copies_of_redemptions,
+            raw ~ '.redemptions': copies_of(
+                raw, 'redemptions', '(redeemer, condition) in (select wallet, condition_id from touched)'
+            ),
         },
         'touched_by': {
             'int_entries': '
@@ -296,3 +293,10 @@
         'int_condition_bookings': int_condition_bookings,
     }) }}
 {% endmacro %}
+
+
+{#- All copies of the ids of which any copy is touched, since only the newest one counts. What filters a table cannot read
+    it by its name: that would be filtered too. -#}
+{% macro copies_of(raw, table, is_touched) -%}
+id in (select id from merge('{{ raw }}', '^{{ table }}$') where {{ is_touched }})
+{%- endmacro %}

@@ -131,14 +131,24 @@ def test_what_is_touched_is_patched(built: Desk) -> None:
         """,
     )
     # Another one, whose old copy stays, since it stands at another time; then something of the wallet that it names.
-    of_markets = f"from {redemptions} where condition in (select condition_id from polyledger.int_markets)"
-    corrected = built.rows(f"select id {of_markets} order by id desc limit 1")[0][0]
+    # And a split; then a merge in the second where it was.
+    splits = "polyledger_raw.splits"
+    of_markets = "where condition in (select condition_id from polyledger.int_markets)"
+    corrected = built.rows(f"select id from {redemptions} {of_markets} order by id desc limit 1")[0][0]
+    delayed = built.rows(f"select id from {splits} {of_markets} order by id limit 1")[0][0]
     write(
         built,
         f"""
         insert into {redemptions}
         select * replace ({LATER}, timestamp + 5000 as timestamp, reverse(redeemer) as redeemer)
         from {redemptions} where id = '{corrected}'
+        """,
+    )
+    write(
+        built,
+        f"""
+        insert into {splits} select * replace ({LATER}, timestamp + 5000 as timestamp)
+        from {splits} where id = '{delayed}'
         """,
     )
     build(built, "polyledger", *STEP)
@@ -148,9 +158,17 @@ def test_what_is_touched_is_patched(built: Desk) -> None:
     write(
         built,
         f"""
-        insert into polyledger_raw.splits (id, timestamp, stakeholder, condition, amount)
+        insert into {splits} (id, timestamp, stakeholder, condition, amount)
         select '0x{"9" * 64}', timestamp - 60, redeemer, condition, 1000000
         from {redemptions} where id = '{corrected}' order by timestamp limit 1
+        """,
+    )
+    write(
+        built,
+        f"""
+        insert into polyledger_raw.merges (id, timestamp, stakeholder, condition, amount)
+        select '0x{"6" * 64}', timestamp, stakeholder, condition, 1
+        from {splits} where id = '{delayed}' order by timestamp limit 1
         """,
     )
     build(built, "polyledger", *STEP)
@@ -161,7 +179,7 @@ def test_what_is_touched_is_patched(built: Desk) -> None:
     write(
         built,
         f"""
-        insert into polyledger_raw.splits (id, timestamp, stakeholder, condition, amount)
+        insert into {splits} (id, timestamp, stakeholder, condition, amount)
         select '0x{"8" * 64}', happened_at - 60, wallet, condition_id, 1000000
         from polyledger.int_redemptions where redemption_id = '{left[0]}' limit 1
         """,
