@@ -471,9 +471,10 @@
 {% endmacro %}
 
 
-{#- Which row of a table it is: parts are numbered, and the rows of a part. -#}
+{#- Which row of a table it is: parts are numbered, and the rows of a part. What has no array in it is worked out once for
+    each part, not for each row. -#}
 {% macro place_of_row() -%}
-toUInt64(splitByChar('_', _part)[2]) * 1099511627776 + _part_offset
+toUInt64(extract(_part, '_([0-9]+)_')) * 1099511627776 + _part_offset
 {%- endmacro %}
 
 
