@@ -1,9 +1,10 @@
 {#- Of which tables only what is touched is made anew (macros/patched_table.sql), and what touches it.
 
     Of a table: `key`, by which its rows are made anew, names and expressions over its columns; `read_only`, what is
-    needed of the tables that it reads (rows of theirs that no touched key depends on may be missing); and `touched_by`:
-    of each table that it reads, which keys are touched by rows that are new or gone there. In these queries `changed`
-    stands for such rows; none where nothing depends on them. If a table changed that is not named, all is made anew.
+    needed of the tables that it reads (rows of theirs that no touched key depends on may be missing; what is read through
+    merge() no such filter reaches); and `touched_by`: of each table that it reads, which keys are touched by rows that are
+    new or gone there. In these queries `changed` stands for such rows; none where nothing depends on them. If a table
+    changed that is not named, all is made anew.
     `by_short_key`, where nothing is `read_only` and the touched keys have the types of the table's own: keys are told by
     a hash, so that one which was not touched may be made anew with the others.
     `from_changes`, where what stands and what changed is enough: of a table, the `rows` to read in its place, `unless` any
@@ -129,11 +130,7 @@
     {%- endset -%}
     {%- set int_conversion_costs = {
         'key': {'wallet': 'wallet', 'moment': 'toUInt128(moment + 1)'},
-        'read_only': {
-            models ~ '.int_conversions': '(wallet, moment) in (select wallet, moment from touched)',
-            models ~ '.int_entries': 'wallet in (select wallet from touched)',
-            models ~ '.int_redemptions': 'wallet in (select wallet from touched)',
-        },
+        'read_only': {models ~ '.int_conversions': '(wallet, moment) in (select wallet, moment from touched)'},
         'touched_by': {
             'int_entries': of_conversions,
             'int_redemptions': of_conversions,
