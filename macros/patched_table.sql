@@ -499,6 +499,8 @@ toUInt64(extract(_part, '_([0-9]+)_')) * 1099511627776 + _part_offset
         {% do filters.append("'" ~ relation ~ "': '" ~ filter | replace("'", "\\'") ~ "'") %}
     {% endfor %}
     {% if filters %}
+        {#- Filters on a sorting key before `final`: else all that lies around a row is merged first. -#}
+        {% do settings.append('optimize_move_to_prewhere_if_final = 1') %}
         {% do settings.append('additional_table_filters = {' ~ filters | join(', ') ~ '}') %}
     {% endif %}
     {{ return('settings ' ~ settings | join(', ') if settings else '') }}

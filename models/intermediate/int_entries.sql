@@ -3,7 +3,6 @@
     query_settings={
         'query_plan_reuse_storage_ordering_for_window_functions': 1,
         'read_in_order_use_buffering': 0,
-        'optimize_move_to_prewhere_if_final': 1,
         'max_block_size': 32768,
         'min_insert_block_size_rows': 700000,
         'min_insert_block_size_bytes': 200000000,
