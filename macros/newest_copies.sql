@@ -1,7 +1,8 @@
-{#- Rows that may have been landed more than once, of copies the newest: a subquery over `rows`, which have a loaded_at.
-    `id` names what tells them apart. Most were landed once, and are not sorted: those that were not are found by a short
-    key first, which takes a fraction of the memory. On a cluster all are sorted: a shard that reads its rows after the
-    keys were collected may see other copies. (sqlfluff knows no target.) -#}
+{#- Rows that may have been landed more than once, of copies the newest, and of those that were landed at once the one with
+    the later time: a subquery over `rows`, which have a loaded_at and a happened_at. `id` names what tells them apart.
+    Most were landed once, and are not sorted: those that were not are found by a short key first, which takes a fraction
+    of the memory. On a cluster all are sorted: a shard that reads its rows after the keys were collected may see other
+    copies. (sqlfluff knows no target.) -#}
 {% macro newest_copies(rows, id) -%}
 {%- set is_cluster = target is defined and target.cluster -%}
 {%- set has_copies -%}
@@ -22,7 +23,7 @@ select * from (
     {%- if not is_cluster %}
     where {{ has_copies }}
     {%- endif %}
-    order by {{ id }}, loaded_at desc
+    order by {{ id }}, loaded_at desc, happened_at desc
     limit 1 by {{ id }}
 )
 {%- endmacro %}

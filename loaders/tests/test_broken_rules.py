@@ -1183,6 +1183,20 @@ UNIT_BREAKS = (
         "sets_are_split_merged_minted_and_merged_by_the_exchange_and_copies_count_once",
     ),
     unit(
+        "of copies that were landed at once the later counts",
+        "macros/newest_copies.sql",
+        ", happened_at desc",
+        "",
+        "a_split_landed_twice_counts_once_and_those_of_other_projects_not_at_all",
+    ),
+    unit(
+        "of copies that were landed at once the later counts",
+        f"{INTERMEDIATE}/int_redemptions.sql",
+        ", happened_at desc",
+        "",
+        "a_redemption_landed_twice_counts_once_and_those_of_other_projects_not_at_all",
+    ),
+    unit(
         "a conversion covers the questions of its time",
         f"{INTERMEDIATE}/int_condition_sets.sql",
         "    where questions.question < alike.question_count\n",

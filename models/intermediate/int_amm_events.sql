@@ -4,19 +4,19 @@ with makers as (select * from {{ ref('int_market_makers') }}),
 
 trades as (
     select * from {{ ref('stg_goldsky__fpmm_transactions') }}
-    order by trade_id asc, loaded_at desc
+    order by trade_id asc, loaded_at desc, happened_at desc
     limit 1 by trade_id
 ),
 
 additions as (
     select * from {{ ref('stg_goldsky__fpmm_funding_additions') }}
-    order by addition_id asc, loaded_at desc
+    order by addition_id asc, loaded_at desc, happened_at desc
     limit 1 by addition_id
 ),
 
 removals as (
     select * from {{ ref('stg_goldsky__fpmm_funding_removals') }}
-    order by removal_id asc, loaded_at desc
+    order by removal_id asc, loaded_at desc, happened_at desc
     limit 1 by removal_id
 ),
 

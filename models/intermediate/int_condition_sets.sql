@@ -37,7 +37,7 @@ merged as (
 
 converted as (
     select * from conversions
-    order by conversion_id asc, loaded_at desc
+    order by conversion_id asc, loaded_at desc, happened_at desc
     limit 1 by conversion_id
 ),
 

@@ -10,7 +10,7 @@ conversions as (
         arrayFilter(i -> bitAnd(bitShiftRight(index_set, i), toUInt256(1)) = 1, range(question_count)) as no_questions,
         arrayFilter(i -> not has(no_questions, i), range(question_count)) as yes_questions
     from landed
-    order by conversion_id asc, loaded_at desc
+    order by conversion_id asc, loaded_at desc, happened_at desc
     limit 1 by conversion_id
 ),
 

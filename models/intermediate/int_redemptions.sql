@@ -13,7 +13,7 @@ redemptions as (
         *,
         {{ event_moment('happened_at', 'transaction_hash', 6, log_tail('log_index', 'redemption_id')) }} as moment
     from landed
-    order by redemption_id asc, loaded_at desc
+    order by redemption_id asc, loaded_at desc, happened_at desc
     limit 1 by redemption_id
 ),
 
