@@ -4,62 +4,57 @@ with wallet_days as (select * from {{ ref('int_wallet_days') }}),
 
 windows as (select * from {{ ref('int_windows') }}),
 
--- The longest window first: a cross join looks at every row it is given.
 recent as (
-    select * from wallet_days
-    where day >= (select min(first_day) from windows)
+    select
+        wallet,
+        groupArray((day, booked_pnl_usdc)) as days
+    from wallet_days
+    where booked_pnl_usdc != 0 and wallet_days.day >= (select min(first_day) from windows)
+    group by wallet
 ),
 
 -- Days without P&L move no sum and no extreme, so they are counted later and never listed.
-days as (
+listed as (
     select
         'all' as `window`,  -- noqa: RF06
         wallet,
-        day,
-        settled_pnl_usdc as pnl_usdc
+        groupArray((day, settled_pnl_usdc)) as days
     from wallet_days
-    where wallet_days.settled_pnl_usdc != 0
+    where settled_pnl_usdc != 0
+    group by wallet
     union all
     select
-        windows.window as `window`,  -- noqa: RF06
-        recent.wallet as wallet,
-        recent.day as day,
-        recent.booked_pnl_usdc as pnl_usdc
+        given_window.1 as `window`,  -- noqa: RF06
+        wallet,
+        arrayFilter(day -> day.1 between given_window.2 and given_window.3, recent.days) as days
     from recent
-    cross join windows
-    where
-        recent.booked_pnl_usdc != 0
-        and recent.day between windows.first_day and windows.last_day
+    array join (select groupArray((windows.window, windows.first_day, windows.last_day)) from windows) as given_window
+    where notEmpty(days)
 ),
 
-cumulated as (
+in_order as (
     select
-        *,
-        sum(pnl_usdc) over so_far as cumulative_usdc
-    from days
-    window so_far as (partition by window, wallet order by day rows between unbounded preceding and current row)
+        listed.window as `window`,  -- noqa: RF06
+        wallet,
+        arraySort(day -> day.1, listed.days) as days,
+        arrayMap(day -> day.2, days) as pnl_usdc
+    from listed
 ),
 
--- A wallet begins at 0, so a loss on the first day is a fall.
-peaked as (
-    select
-        *,
-        greatest(max(cumulative_usdc) over so_far, toDecimal128(0, 6)) as peak_usdc
-    from cumulated
-    window so_far as (partition by window, wallet order by day rows between unbounded preceding and current row)
-),
-
+-- How far the cumulative P&L is below its highest is a sum of what was lost that never goes below 0. A wallet begins at
+-- 0, so a loss on the first day is a fall.
 series as (
     select
-        window,
+        in_order.window as `window`,  -- noqa: RF06
         wallet,
-        sumIf(pnl_usdc, pnl_usdc > 0) as gaining_days_usdc,
-        -sumIf(pnl_usdc, pnl_usdc < 0) as losing_days_usdc,
-        sum(toInt256(reinterpretAsInt128(pnl_usdc)) * reinterpretAsInt128(pnl_usdc)) as squared_base_units,
-        max(peak_usdc - cumulative_usdc) as max_drawdown_usdc,
-        max(day) as last_day
-    from peaked
-    group by peaked.window, wallet
+        arraySum(arrayFilter(usdc -> usdc > 0, pnl_usdc)) as gaining_days_usdc,
+        -arraySum(arrayFilter(usdc -> usdc < 0, pnl_usdc)) as losing_days_usdc,
+        arraySum(
+            usdc -> toInt256(reinterpretAsInt128(usdc)) * reinterpretAsInt128(usdc), pnl_usdc
+        ) as squared_base_units,
+        arrayMax(arrayCumSumNonNegative(usdc -> -usdc, pnl_usdc)) as max_drawdown_usdc,
+        arrayMax(day -> day.1, days) as last_day
+    from in_order
 )
 
 select * from series
