@@ -20,8 +20,9 @@ from loaders.target import TargetError, project_folder
 
 PREFIX = "chdb:"  # a profile host `chdb:PATH` means this engine
 # Merges and mutations that may be begun at once, for each of the engine's own threads, of which it has one a core. With
-# its 2 (a server has 16 such threads) a delete waits most of its time between one few parts and the next.
-BACKGROUND = {"background_merges_mutations_concurrency_ratio": 8}
+# its 2 (a server has 16 such threads) a delete waits most of its time between one few parts and the next: tables of a
+# full history have 40 to 70 parts.
+BACKGROUND = {"background_merges_mutations_concurrency_ratio": 32}
 _held: dict[Path, IO[str]] = {}  # lock files of this process, by data folder; kept open until it ends
 
 

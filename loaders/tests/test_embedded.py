@@ -100,7 +100,7 @@ print(embedded.connect(Path(sys.argv[1])).query({asked!r}).result_rows)
 """
     words = [sys.executable, "-c", program, str(tmp_path / "warehouse")]
     done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout == "[('8',)]\n"
+    assert done.stdout == "[('32',)]\n"
 
 
 # Where it is
