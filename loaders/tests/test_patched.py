@@ -8,7 +8,7 @@ import pytest
 from loaders.standin.goldsky import Goldsky
 from loaders.standin.world import simulate
 from loaders.tests.conftest import Desk, copied_project, edit
-from loaders.tests.test_incremental import FULL, PATCHED, build, differences, nodes
+from loaders.tests.test_incremental import FULL, IN_FULL, PATCHED, build, differences, nodes
 from loaders.tests.test_kept import LATER, write
 
 WORDS = ("--vars", PATCHED % 1_000_000)
@@ -43,7 +43,7 @@ def patched(desk: Desk) -> dict[str, int]:
 
 
 def assert_as_in_full(desk: Desk) -> None:
-    build(desk, FULL, "--full-refresh")
+    build(desk, FULL, *IN_FULL)
     found = differences(desk, [node["name"] for node in nodes(desk, FULL) if node["config"]["materialized"] == "table"])
     assert not found, "\n".join(found)
 

@@ -1,4 +1,8 @@
-{{ config(order_by=['wallet', 'day'], indexes=text_index('wallet')) }}
+{{ config(
+    order_by=['wallet', 'day'],
+    indexes=text_index('wallet'),
+    meta={'by_wallets_of': 'int_positions'},
+) }}
 
 with positions as (select * from {{ ref('int_positions') }}),
 
@@ -64,7 +68,7 @@ bookings as (
             and settlements.condition_id = carried_costs.condition_id
 ),
 
--- Days of all wallets: beyond a gigabyte they are put together on disk.
+-- Beyond two gigabytes the days of a step are put together on disk.
 days as (
     select
         wallet,
@@ -80,5 +84,4 @@ days as (
 )
 
 select * from days
-settings join_use_nulls = 1, optimize_aggregation_in_order = 1, max_bytes_before_external_group_by = 1000000000,
-aggregation_in_order_max_block_bytes = 4000000, max_block_size = 16384, read_in_order_two_level_merge_threshold = 0
+settings join_use_nulls = 1, max_bytes_before_external_group_by = 2000000000

@@ -1,12 +1,4 @@
-{{ config(
-    order_by='wallet',
-    indexes=text_index('wallet'),
-    query_settings={
-        'optimize_aggregation_in_order': 1,
-        'aggregation_in_order_max_block_bytes': 4000000,
-        'max_block_size': 16384,
-    },
-) }}
+{{ config(order_by='wallet', indexes=text_index('wallet'), meta={'by_wallets_of': 'int_positions'}) }}
 
 with wallet_conditions as (
     select
