@@ -178,7 +178,7 @@ AMM_BREAKS = (
     ),
     unit(
         "what comes back with liquidity is not paid in, in windows",
-        f"{INTERMEDIATE}/int_window_wallets.sql",
+        f"{INTERMEDIATE}/int_window_trades.sql",
         "kind = 0 and fill_usdc = 0 and outcome_index < 128,",
         "false,",
         "a_trade_with_a_market_maker_is_one_and_liquidity_is_paid_in_for_shares_of_the_pool",
@@ -1094,13 +1094,13 @@ UNIT_BREAKS = (
     unit(
         "a window ends",
         f"{INTERMEDIATE}/int_window_wallets.sql",
-        "recent.day between first_day and last_day",
-        "recent.day >= first_day",
+        "recent.day between windows.first_day and windows.last_day",
+        "recent.day >= windows.first_day",
         "pnl_and_conditions_won_are_those_of_the_days_they_were_booked_on",
     ),
     unit(
         "splits are paid in",
-        f"{INTERMEDIATE}/int_window_wallets.sql",
+        f"{INTERMEDIATE}/int_window_trades.sql",
         "    where kind in (0, 1, 2, 3)\n",
         "    where kind in (0, 2, 3)\n",
         "a_window_has_what_happened_on_its_days_and_nothing_else",
@@ -2081,7 +2081,7 @@ def in_rounds(breaks: Iterable[Break]) -> list[tuple[Break, ...]]:
         "macros/valued.sql": ["int_position_values", "fct_holders"],
         "macros/event_moment.sql": ["int_entries", "int_event_names", "int_redemptions", "int_conversions"],
         "macros/replay.sql": ["int_positions"],
-        "macros/is_trade.sql": ["int_positions", "int_token_prices", "int_window_wallets"],
+        "macros/is_trade.sql": ["int_positions", "int_token_prices", "int_window_trades"],
         "macros/from_billionths.sql": ["int_positions"],
         f"{INTERMEDIATE}/int_conversion_costs.sql": ["int_positions"],
     }
