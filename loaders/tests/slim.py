@@ -84,7 +84,8 @@ def main() -> int:
 def dbt(desk: Desk, project: Path, *words: str, schema: str, made: Path) -> int:
     """Run dbt on a project folder; its own words go to stderr."""
     where = ["--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(made)]
-    environment = desk.environment(POLYLEDGER_SCHEMA=schema) | {"DBT_LOG_PATH": str(made / "logs")}
+    more = {"DBT_LOG_PATH": str(made / "logs"), "DBT_WRITE_JSON": "true"}
+    environment = desk.environment(POLYLEDGER_SCHEMA=schema, **more)
     del environment["DBT_TARGET_PATH"]
     words = (sys.executable, "-m", "dbt.cli.main", "--no-use-colors", words[0], *where, *words[1:])
     return subprocess.run(words, env=environment, cwd=project, stdout=sys.stderr, check=False).returncode
