@@ -356,7 +356,7 @@
         {% if node.resource_type == 'seed' %}
             {% do states.update({node.unique_id: [node.checksum, node.config.column_types]}) %}
         {% elif is_view(node) %}
-            {% do states.update({node.unique_id: relations.get(node.schema ~ '.' ~ node.alias, {}).state}) %}
+            {% do states.update({node.unique_id: relations.get(node.schema ~ '.' ~ node.alias, {}).state or invocation_id}) %}
         {% endif %}
     {% endfor %}
     {{ return(states) }}
