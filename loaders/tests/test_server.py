@@ -211,6 +211,13 @@ def test_a_server_that_is_killed_amid_a_build_has_the_same_numbers_in_the_end(
     assert old != wallets_and_fills(ours)
     assert old in seen and seen <= {old, wallets_and_fills(ours)}
 
+    # Expressions are compiled from their fourth use on, where readers do not ask for anything else.
+    ledger = "select * from polyledger.int_position_ledger"
+    expected = sorted(desk.rows(ledger), key=repr)
+    for _ in range(5):
+        assert sorted(there.rows(ledger), key=repr) == expected
+        assert there.marts() == ours
+
 
 # TLS
 

@@ -132,4 +132,4 @@ ledger as (
 )
 
 select * from ledger
-settings join_use_nulls = 1
+settings join_use_nulls = 1, compile_expressions = 0
