@@ -8,7 +8,7 @@ import pytest
 from loaders.standin.goldsky import Goldsky
 from loaders.standin.world import simulate
 from loaders.tests.conftest import Desk, copied_project, edit
-from loaders.tests.test_incremental import FULL, IN_FULL, PATCHED, build, differences, nodes
+from loaders.tests.test_incremental import FULL, PATCHED, build, build_in_full, differences, nodes, steps
 from loaders.tests.test_kept import LATER, write
 
 WORDS = ("--vars", PATCHED % 1_000_000)
@@ -43,7 +43,7 @@ def patched(desk: Desk) -> dict[str, int]:
 
 
 def assert_as_in_full(desk: Desk) -> None:
-    build(desk, FULL, *IN_FULL)
+    build_in_full(desk)
     found = differences(desk, [node["name"] for node in nodes(desk, FULL) if node["config"]["materialized"] == "table"])
     assert not found, "\n".join(found)
 
@@ -184,10 +184,23 @@ def test_what_is_touched_is_patched(built: Desk) -> None:
         from polyledger.int_redemptions where redemption_id = '{left[0]}' limit 1
         """,
     )
+    # The first wallets that there can be in each step of a full build.
+    of_steps = range(1, count := steps(built, "polyledger"))
+    firsts = ", ".join(f"'{step * 65536 // count:04x}{'00' * 18}'" for step in of_steps)
+    write(
+        built,
+        f"""
+        insert into {fills} select * replace ({LATER}, unhex(wallet) as maker, sipHash128(wallet) as transaction_hash)
+        from (select * from {fills} where transaction_hash = {moved}) array join [{firsts}] as wallet
+        """,
+    )
     build(built, "polyledger", *WORDS)
+    at_borders = built.rows(f"select count() from polyledger.int_wallets where lower(hex(wallet)) in ({firsts})")
+    assert at_borders == [(len(of_steps),)]
     of_it = f"where redemption_id = '{left[0]}' and outcome_index = {left[1]}"
     assert built.rows(f"select delta_shares from polyledger.int_redemptions {of_it}") == [(left[2] - 1,)]
     assert_as_in_full(built)
+    assert steps(built, FULL) == count
 
 
 def test_tables_may_get_columns_and_have_been_views(built: Desk, tmp_path: Path) -> None:

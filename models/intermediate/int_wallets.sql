@@ -8,7 +8,8 @@ with wallet_conditions as (
 ),
 
 -- Sums and counts, so that they can be moved by what some of the conditions moved by; no prices, which move each day.
--- Traded means filled: a condition that was only split or converted into is not in the win rate.
+-- Traded means filled: a condition that was only split or converted into is not in the win rate. Beyond two gigabytes
+-- conditions are put together on disk.
 wallets as (
     select
         wallet,
@@ -36,3 +37,4 @@ wallets as (
 )
 
 select * from wallets
+settings max_bytes_before_external_group_by = 2000000000
