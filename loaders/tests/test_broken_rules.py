@@ -961,8 +961,8 @@ UNIT_BREAKS = (
     unit(
         "contracts are not ranked",
         f"{MARTS}/leaderboard.sql",
-        "        wallet not in (select address from system_addresses)\n        and not",
-        "        not",
+        "        wallet not in (select address from system_addresses)\n",
+        "        true\n",
         "contracts_of_polymarket_and_negative_holdings_are_not_ranked",
     ),
     unit(
@@ -1003,7 +1003,7 @@ UNIT_BREAKS = (
     unit(
         "contracts are flagged",
         f"{MARTS}/fct_wallet_pnl.sql",
-        "toBool(wallets.wallet in (select address from system_addresses))",
+        "toBool(stored.wallet in (select address from system_addresses))",
         "false",
         "total_is_realized_and_unrealized_and_contracts_are_flagged",
     ),
@@ -1073,7 +1073,7 @@ UNIT_BREAKS = (
     unit(
         "only traded conditions are won on a day",
         f"{INTERMEDIATE}/int_wallet_days.sql",
-        "is_traded as is_market",
+        "settlements.is_traded as is_market",
         "true as is_market",
         "conditions_that_were_traded_are_won_or_not_on_the_day_they_settle",
     ),
@@ -1101,8 +1101,8 @@ UNIT_BREAKS = (
     unit(
         "splits are paid in",
         f"{INTERMEDIATE}/int_window_trades.sql",
-        "    where kind in (0, 1, 2, 3)\n",
-        "    where kind in (0, 2, 3)\n",
+        "        kind in (0, 1, 2, 3)\n",
+        "        kind in (0, 2, 3)\n",
         "a_window_has_what_happened_on_its_days_and_nothing_else",
     ),
     unit(
@@ -1579,9 +1579,9 @@ DATA_BREAKS = (
         ),
         Break(
             "exchanges have two names",
-            f"{INTERMEDIATE}/int_fills.sql",
-            "), 'ctf',",
-            "), 'CTF',",
+            "macros/matched_fills.sql",
+            "['ctf', 'neg_risk']",
+            "['CTF', 'neg_risk']",
             ("accepted_values_fct_fills_exchange__ctf__neg_risk",),
         ),
         Break(
@@ -1676,9 +1676,9 @@ DATA_BREAKS = (
         Break(
             "what is unknown has one of two reasons",
             f"{MARTS}/fct_wallet_pnl.sql",
-            "        unrealized_unknown_because,\n",
-            "        if(wallets.volume_usdc > 0, toNullable('no price'), wallets.unrealized_unknown_because)\n"
-            "        as unrealized_unknown_because,\n",
+            "    unrealized_unknown_because,\n    total",
+            "    if(volume_usdc > 0, toNullable('no price'), pnl.unrealized_unknown_because)\n"
+            "    as unrealized_unknown_because,\n    total",
             (
                 "accepted_values_fct_wallet_pnl_unrealized_unknown_because__never_traded__condition_not_loaded__pool_not_loaded",
             ),
@@ -1772,7 +1772,7 @@ DATA_BREAKS = (
         Break(
             "settled P&L has its day",
             f"{INTERMEDIATE}/int_wallet_days.sql",
-            "settled_pnl_usdc as settled_usdc",
+            "settlements.settled_pnl_usdc as settled_usdc",
             "toDecimal128(0, 6) as settled_usdc",
             ("assert_days_add_up_to_the_pnl_of_the_wallet",),
         ),
@@ -2214,6 +2214,19 @@ def one_of(group: tuple[Break, ...], broken: Break) -> Any:
     is_quick = group in ALWAYS or (broken in LEDGER_BREAKS and broken.rule in LEDGER_ALWAYS)
     marks = [] if is_quick else [pytest.mark.long]
     return pytest.param(group, broken, id=broken.rule.replace(" ", "_"), marks=marks)
+
+
+def test_what_every_rule_is_kept_by_is_there_once() -> None:
+    """Also of those that `make test` does not break: they would stay behind when a model is written in another way."""
+    found = {
+        (broken.file, broken.rule): re.findall(
+            rf"(?<![\w.]){re.escape(broken.right)}" if broken.right[0].isalnum() else re.escape(broken.right),
+            (PROJECT / broken.file).read_text(),
+        )
+        for group in GROUPS
+        for broken in group
+    }
+    assert not {rule: texts for rule, texts in found.items() if len(texts) != 1}
 
 
 @pytest.mark.parametrize("group, broken", [one_of(group, broken) for group in GROUPS for broken in group])
