@@ -194,10 +194,16 @@ async def _write(
 def _count(reader: Reader, draft: Path) -> int:
     """Rows of a file, read again to its end. Raises WarehouseError."""
     try:
+        if not draft.stat().st_size:
+            return 0
         (source,) = sources([str(draft)])
-        ((rows,),) = reader.rows(
-            f"select count() from file({{place:String}}, '{source.format}')", {"place": source.place}
-        )
+        place = {"place": source.place}
+        if source.format != "Parquet":  # of no rows, and of packed nothing, no types can be told
+            two = "select * from file({place:String}, 'LineAsString') limit 2"
+            ((lines,),) = reader.rows(f"select count() from ({two})", place)
+            if lines <= (source.format == "CSVWithNames"):
+                return 0
+        ((rows,),) = reader.rows(f"select count() from file({{place:String}}, '{source.format}')", place)
     except (ClickHouseError, UsageError) as error:
         reason = said(error) if isinstance(error, ClickHouseError) else error
         raise WarehouseError(f"what was written cannot be read again: {reason}") from None

@@ -710,6 +710,13 @@ def test_what_is_exported_is_loaded_as_it_was(world: Desk, desk: Desk, tmp_path:
         assert "is cut off or damaged" in call(desk, "load", "files", str(file), code=2).err
 
 
+@pytest.mark.parametrize("ending", ["parquet", "csv", "csv.gz", "csv.zst", "jsonl", "jsonl.gz", "jsonl.zst"])
+def test_a_table_without_rows_is_exported(world: Desk, tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"none.{ending}"
+    said = call(world, "export", "rejected_rows", str(file))
+    assert f"exported 0 rows of polyledger_raw.rejected_rows to {file} (" in said.out and file.exists()
+
+
 def test_a_range_of_a_table_is_exported(world: Desk, tmp_path: Path) -> None:
     rows = sorted(int(row["timestamp"]) for row in WORLD.entities["OrderFilledEvent"])
     since, until = rows[len(rows) // 3], rows[2 * len(rows) // 3]
