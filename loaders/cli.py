@@ -404,7 +404,8 @@ def run_sync(
 @app.command("demo", epilog="Example: polyledger demo; polyledger demo --recording recording.json")
 def run_demo(
     recording: Annotated[
-        Path | None, typer.Option("--recording", help="Serve this file, {entity: [rows]}, instead of the sample world.")
+        Path | None,
+        typer.Option("--recording", help="Serve this file, rows of each entity, instead of the sample world."),
     ] = None,
     target: TargetName = None,
     profiles_dir: ProfilesDir = None,

@@ -127,7 +127,7 @@ def _profiles_file(folder: Path | None) -> Path:
         if (place / "profiles.yml").exists():
             return place / "profiles.yml"
     raise TargetError(
-        f"no profiles.yml in {' or '.join(str(place) for place in places)}; "
+        f"no profiles.yml in {' or '.join(str(place) for place in dict.fromkeys(places))}; "
         "run this in the project's folder, or name its folder with --profiles-dir"
     )
 
