@@ -7,10 +7,10 @@
             {% set declared = raw_tables_on_cluster(raw_schema(), target.cluster, is_replicated()) %}
         {% endif %}
         {% set found = run_query("select name from system.tables where database = '" ~ raw_schema() ~ "'") %}
-        {% set missing_needs_no_right_to_create =
+        {% set missing =
             modules.re.findall('create table if not exists [^.]+[.](\w+)', declared)
             | reject('in', found.rows | map(attribute=0) | list) | list %}
-        {% if missing_needs_no_right_to_create %}
+        {% if missing %}
             {% for statement in declared.split(';\n') if statement | trim %}
                 {% do run_query(statement) %}
             {% endfor %}

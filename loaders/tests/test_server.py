@@ -175,6 +175,15 @@ def wallets_and_fills(marts: dict[str, list[tuple[Any, ...]]]) -> tuple[int, int
     return len(marts["fct_wallet_pnl"]), len(marts["fct_fills"]) + len(marts["fct_amm_trades"])
 
 
+def profiles_that_compile(folder: Path) -> Path:
+    """Profiles of somebody who does not have our settings of servers: expressions are compiled, at once here."""
+    ours = (PROJECT / "profiles.yml").read_text()
+    assert ours.count("compile_expressions: 0") == 1
+    theirs = ours.replace("compile_expressions: 0", "min_count_to_compile_expression: 0")
+    (folder / "profiles.yml").write_text(theirs)
+    return folder
+
+
 def test_a_server_that_is_killed_amid_a_build_has_the_same_numbers_in_the_end(
     desk: Desk, mortal_clickhouse: ClickHouse, tmp_path: Path
 ) -> None:
@@ -184,6 +193,7 @@ def test_a_server_that_is_killed_amid_a_build_has_the_same_numbers_in_the_end(
     """
     world = simulate(11, steps=400, pools=2)
     there = ServerDesk(tmp_path / "there", server=mortal_clickhouse)
+    there.server.settings |= {"DBT_PROFILES_DIR": str(profiles_that_compile(tmp_path))}
     with Goldsky(world.entities, head=world.until) as endpoint:
         for one in (desk, there):
             one.base_url = endpoint.base_url

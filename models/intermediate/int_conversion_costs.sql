@@ -1,6 +1,6 @@
 {{ config(
     order_by=['wallet', 'condition_id', 'outcome_index', 'moment'],
-    query_settings={'optimize_aggregation_in_order': 1},
+    query_settings={'compile_expressions': 0, 'optimize_aggregation_in_order': 1},
 ) }}
 
 with no_events as (select * from {{ ref('int_no_events') }}),

@@ -1,6 +1,7 @@
 {{ config(
     order_by=['wallet', 'condition_id', 'outcome_index'],
     query_settings={
+        'compile_expressions': 0,
         'optimize_aggregation_in_order': 1,
         'aggregation_in_order_max_block_bytes': 4000000,
         'max_block_size': 16384,
