@@ -53,6 +53,11 @@ def _lines(file: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     if not {"condition_id", "payouts"} <= set(reader.fieldnames or ()):
         raise UsageError(f"--from-file {file} is neither JSON lines nor a csv with the columns {', '.join(COLUMNS)}")
     for row in reader:
+        if None in row:
+            raise UsageError(
+                f"--from-file {file} line {reader.line_num} has more values than the csv has columns; "
+                'payouts with commas between them need quotes, as in "[1, 0]"; nothing of the file was landed'
+            )
         yield reader.line_num, dict(row)
 
 
@@ -62,7 +67,9 @@ def _row(given: dict[str, Any], file: str) -> Row:
     if isinstance(payouts, str):
         payouts = re.findall(r"[^\s,;|\[\]\"']+", payouts)
     if not isinstance(payouts, list) or not 2 <= len(payouts) <= 256:
-        raise RowError("payouts must be two numbers or more, one an outcome")
+        raise RowError(
+            "payouts must be two numbers or more, one an outcome, in a csv with quotes where commas are between them"
+        )
     payouts = [str(payout) for payout in payouts]
     moment = given.get("resolved_at")
     resolved = None if moment in (None, "") else read_moment("resolved_at", str(moment).strip())
