@@ -14,6 +14,7 @@ from typing import Any
 
 from eth_abi.abi import encode
 
+from loaders.entities import V1_EXCHANGES
 from loaders.events import CONDITIONAL_TOKENS, ORDER_FILLS_V2, RESOLUTIONS, V2_EXCHANGES
 from loaders.standin.chain import Market, Row
 from loaders.standin.faults import Faults
@@ -21,6 +22,7 @@ from loaders.standin.goldsky import Reply, Server, as_json, digest
 
 FIRST_BLOCK = ORDER_FILLS_V2.first_block
 FIRST_TIME = 1_777_374_000  # of that block here; 2026-04-28 11:00 UTC
+SUCCESSORS = dict(zip(V1_EXCHANGES, V2_EXCHANGES, strict=False))  # the V2 exchange of each of V1
 NO_BATCH = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "batch requests are not supported"}}
 
 
@@ -55,14 +57,15 @@ def word(value: str) -> str:
 
 
 def fill_log(row: Row, block: int, index: int, *, fee: int = 0, exchange: str = V2_EXCHANGES[0]) -> Log:
-    """The log that the V2 exchange writes for an order filled as in this row of the V1 subgraph, but for the fee."""
+    """The log that a V2 exchange writes for an order filled as in this row of the V1 subgraph, but for the fee."""
+    taker = SUCCESSORS.get(row["taker"]) or row["taker"]
     buys = row["makerAssetId"] == "0"
     token = int(row["takerAssetId"] if buys else row["makerAssetId"])
     amounts = [int(row["makerAmountFilled"]), int(row["takerAmountFilled"])]
     nothing = bytes(32)
     values = [0 if buys else 1, token, *amounts, fee, nothing, nothing]
     data = encode(["uint8", "uint256", "uint256", "uint256", "uint256", "bytes32", "bytes32"], values)
-    topics = (ORDER_FILLS_V2.topic, row["orderHash"], word(row["maker"]), word(row["taker"]))
+    topics = (ORDER_FILLS_V2.topic, row["orderHash"], word(row["maker"]), word(taker))
     return Log(block, index, row["transactionHash"], exchange, topics, f"0x{data.hex()}")
 
 

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from loaders.entities import ENTITIES, USER_POSITIONS
+from loaders.entities import ENTITIES, FILE_PAYOUTS, USER_POSITIONS, Entity
+from loaders.events import ORDER_FILLS_V2, RESOLUTIONS
+from loaders.standin.node import FIRST_BLOCK, SUCCESSORS, Log, fill_log, resolution_log
 from loaders.standin.world import World
 from loaders.target import read_target
 from loaders.tests.conftest import Desk
@@ -38,6 +40,11 @@ class Arrival:
         self.coming = list(world.history)  # in the order of the chain
         self.late: list[Landed] = []  # passed over
         self.landed: list[Landed] = []  # events
+        fills = [row for name, row in world.history if name == "OrderFilledEvent"]
+        self.places = {row["id"]: number for number, row in enumerate(fills)}
+        exchanges = {row["transactionHash"]: SUCCESSORS[row["taker"]] for row in fills if row["taker"] in SUCCESSORS}
+        of_v2 = sorted(transaction for transaction in exchanges if self.random.random() < 0.2)
+        self.exchanges = {transaction: exchanges[transaction] for transaction in of_v2}  # what V1 did not match
         self.payouts = {row["id"]: row for row in world.entities["Condition"] if row["payoutNumerators"]}
         self.open = {
             row["id"]: row | {"payoutNumerators": [], "payoutDenominator": "0"} for row in self.payouts.values()
@@ -72,6 +79,10 @@ class Arrival:
             self.question,
             self.conditions_known,
             self.pool_known,
+            self.reorganisation,
+            self.logs_withdrawn,
+            self.chain_says,
+            self.file_says,
         ]
         chosen = sorted(range(len(happenings)), key=lambda _: self.random.random())[:count]
         return [self.advance(len(self.coming) // 4), *(happenings[number]() for number in chosen)]
@@ -167,6 +178,49 @@ class Arrival:
         self.land("FixedProductMarketMaker", [self.unseen])
         return "a market maker became known, of whom events may be landed"
 
+    def reorganisation(self) -> str:
+        """Transactions stand in other blocks, at other times; where they were is known no more."""
+        moved = {transaction_of(row) for _, row in self.some(self.landed, 2)} - set(self.exchanges)
+        later = self.random.randrange(-7_200, 7_200)
+        again = [
+            (name, row | {"timestamp": type(row["timestamp"])(int(row["timestamp"]) + later)})
+            for name, row in self.landed
+            if transaction_of(row) in moved
+        ]
+        self.arrive(again)
+        return f"{len(moved)} transactions moved by {later} seconds"
+
+    def logs_withdrawn(self) -> str:
+        """Logs of a day count no more, until they are landed again."""
+        first = FIRST_BLOCK + int(self.random.choice(self.landed)[1]["timestamp"])
+        with self.warehouse() as warehouse:
+            counts = [
+                warehouse.withdraw(event, first, first + 86_400, "run") for event in (ORDER_FILLS_V2, RESOLUTIONS)
+            ]
+        return f"{counts[0]} fills of V2 and {counts[1]} resolutions of a day left the chain"
+
+    def chain_says(self) -> str:
+        """When and how markets were resolved; what was corrected later it does not know."""
+        told = self.some([one for one in self.world.resolutions if one[1].condition in self.payouts], 30)
+        logs = [(resolution_log(market, FIRST_BLOCK + second, 0, market.condition), second) for second, market in told]
+        self.put(RESOLUTIONS, [served(log, second) for log, second in logs])
+        return f"the chain says how {len(told)} conditions were resolved"
+
+    def file_says(self) -> str:
+        ids = self.some(list(self.payouts), 10)
+        rows = [
+            {
+                "id": one,
+                "conditionId": one,
+                "payouts": self.payouts[one]["payoutNumerators"][:: self.random.choice((1, -1))],
+                "resolvedAt": self.random.choice((None, self.now - 86_400)),
+                "file": "payouts.csv",
+            }
+            for one in ids
+        ]
+        self.put(FILE_PAYOUTS, rows)
+        return f"a file says how {len(ids)} conditions were resolved"
+
     def some(self, things: list[Any], percent: int) -> list[Any]:
         """A part of them, at least one if there is any."""
         chosen = [one for one in things if self.random.random() * 100 < percent]
@@ -179,17 +233,43 @@ class Arrival:
             self.landed += events
 
     def land(self, name: str, rows: list[Row]) -> None:
-        """As a load lands them."""
+        """As a load lands them; what V2 matched is served by the chain."""
         references = {field.name for field in BY_NAME[name].fields if field.is_reference}
+        logs, of_v2 = [], self.exchanges if name == "OrderFilledEvent" else {}
+        for row in rows:
+            if exchange := of_v2.get(transaction_of(row)):
+                second, place = int(row["timestamp"]), self.places[row["id"]]
+                logs.append(served(fill_log(row, FIRST_BLOCK + second, place, exchange=exchange), second))
+        self.put(ORDER_FILLS_V2, logs)
+        of_subgraph = [row for row in rows if transaction_of(row) not in of_v2]
+        self.put(
+            BY_NAME[name],
+            [{key: {"id": row[key]} if key in references else row[key] for key in row} for row in of_subgraph],
+        )
+
+    def put(self, entity: Entity, rows: list[Row]) -> None:
         if rows:
-            served = [{key: {"id": row[key]} if key in references else row[key] for key in row} for row in rows]
-            block = BY_NAME[name].block(served, "run")
-            assert not block.damaged
+            block = entity.block(rows, "run")
+            assert not block.damaged, block.damaged[0]
             with self.warehouse() as warehouse:
-                warehouse.insert(BY_NAME[name], [block.data], block.rows)
+                warehouse.insert(entity, [block.data], block.rows)
 
     def warehouse(self) -> Any:
         return opened(replace(read_target("embedded"), host=f"chdb:{self.desk.data}", raw_schema="polyledger_raw"))
+
+
+def served(log: Log, second: int) -> Row:
+    """As a node serves it, of a block of that second."""
+    return {
+        "id": log.transaction,
+        "address": log.address,
+        "topics": list(log.topics),
+        "data": log.data,
+        "blockNumber": hex(log.block),
+        "blockTimestamp": hex(second),
+        "transactionHash": log.transaction,
+        "logIndex": hex(log.index),
+    }
 
 
 def transaction_of(row: Row) -> str:

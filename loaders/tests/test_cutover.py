@@ -13,15 +13,12 @@ from typing import Any
 
 import pytest
 
-from loaders.entities import V1_EXCHANGES
-from loaders.events import V2_EXCHANGES
 from loaders.standin.goldsky import Goldsky
-from loaders.standin.node import FIRST_BLOCK, FIRST_TIME, Log, Node, fill_log
+from loaders.standin.node import FIRST_BLOCK, FIRST_TIME, SUCCESSORS, Log, Node, fill_log
 from loaders.standin.world import World, simulate
 from loaders.tests.conftest import Desk
 from loaders.tests.test_logs import load
 
-SUCCESSOR = dict(zip(V1_EXCHANGES, V2_EXCHANGES, strict=False))
 BASE_UNITS = 10**6
 
 
@@ -37,7 +34,7 @@ def cutover(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cutover]:
     world = simulate(71, steps=2000, wallets=30, fees=False, start=FIRST_TIME - 30 * 86_400)
     fills = world.entities["OrderFilledEvent"]
     condition_of = {row["id"]: row["condition"] for row in world.entities["MarketData"]}
-    exchange_of = {row["transactionHash"]: row["taker"] for row in fills if row["taker"] in SUCCESSOR}
+    exchange_of = {row["transactionHash"]: row["taker"] for row in fills if row["taker"] in SUCCESSORS}
     late = [row for row in fills if int(row["timestamp"]) >= FIRST_TIME]
     assert 500 < len(late) < len(fills) - 500
     fees: dict[tuple[str, str], int] = defaultdict(int)
@@ -45,14 +42,13 @@ def cutover(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cutover]:
     for number, row in enumerate(late):
         block = FIRST_BLOCK + (int(row["timestamp"]) - FIRST_TIME) // 2
         # Takers pay 1 % of the collateral, makers nothing.
-        buys, is_taker = row["makerAssetId"] == "0", row["taker"] in SUCCESSOR
+        buys, is_taker = row["makerAssetId"] == "0", row["taker"] in SUCCESSORS
         usdc = int(row["makerAmountFilled"] if buys else row["takerAmountFilled"])
         fee = usdc // 100 if is_taker else 0
         token = row["takerAssetId"] if buys else row["makerAssetId"]
         fees[row["maker"], condition_of[token]] += fee
-        moved = row | {"taker": SUCCESSOR.get(row["taker"], row["taker"])}
-        exchange = SUCCESSOR[exchange_of[row["transactionHash"]]]
-        logs.append(fill_log(moved, block, number, fee=fee, exchange=exchange))
+        exchange = SUCCESSORS[exchange_of[row["transactionHash"]]]
+        logs.append(fill_log(row, block, number, fee=fee, exchange=exchange))
     early = [row for row in fills if int(row["timestamp"]) < FIRST_TIME]
     desk = Desk(tmp_path_factory.mktemp("cutover") / "warehouse", "")
     with (

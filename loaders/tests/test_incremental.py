@@ -120,7 +120,7 @@ def check(folder: Path, seed: int, loads: int, happenings: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_built_load_by_load_it_is_the_same(tmp_path: Path, seed: int) -> None:
-    check(tmp_path, seed, loads=1, happenings=10)
+    check(tmp_path, seed, loads=1, happenings=14)
 
 
 @pytest.mark.long
