@@ -107,17 +107,25 @@ def _start_empty(target: Target) -> None:
     try:
         if not warehouse.has_tables():
             return
-        tables = ("order_filled_events", "conditions", "splits", "merges", "redemptions")
-        real = sum(
-            warehouse.rows(f"select countIf(not startsWith(_run_id, '{RUN_PREFIX}')) from {warehouse.raw}.{table}")[0][
-                0
-            ]
-            for table in tables
+        landed = warehouse.rows(
+            "select table from system.columns where database = {raw:String} and name = '_run_id' order by table",
+            {"raw": target.raw_schema},
         )
+        counts = " union all ".join(
+            f"select countIf(not startsWith(_run_id, '{RUN_PREFIX}')) as rows from {warehouse.raw}.{table}"
+            for (table,) in landed
+            if not table.endswith("_local")
+        )
+        ((real,),) = warehouse.rows(f"select sum(rows) from ({counts})")
         if real:
+            another = (
+                "folder, as in POLYLEDGER_DATA=.polyledger-demo"
+                if path
+                else "database, as in POLYLEDGER_RAW_SCHEMA=demo_raw POLYLEDGER_SCHEMA=demo"
+            )
             raise DemoError(
-                f"the warehouse of target {target.name} holds {real:,} rows of real loads, and the demo starts from an "
-                "empty one: choose another folder, as in POLYLEDGER_DATA=.polyledger-demo polyledger demo"
+                f"the warehouse of target {target.name} has rows of real loads ({real:,}), and the demo starts from "
+                f"an empty one: choose another {another} polyledger demo"
             )
         for database in (target.raw_schema, target.schema):
             warehouse.command(f"drop database if exists {database}{target.everywhere}")

@@ -203,6 +203,11 @@ def test_the_demo_starts_empty_and_keeps_out_of_real_rows(desk: Desk, world: Wor
         desk.polyledger("demo", "--recording", str(small))
         shown = {row[0] for row in desk.marts()["vw_resolutions_truth"]}
         assert shown and not shown & {row["id"] for row in world.entities["Condition"]}
-        call(desk, "load", "payouts", "--all")
-    refused = desk.polyledger("demo", code=2).stderr
-    assert "rows of real loads" in refused and "POLYLEDGER_DATA" in refused
+    columns = "from system.columns where database = 'polyledger_raw' and name = '_run_id'"
+    tables = [table for (table,) in desk.rows(f"select table {columns}")]
+    assert {"order_filled_events_v2", "fpmm_transactions", "user_positions", "file_payouts"} < set(tables)
+    for table in tables:
+        desk.rows(f"insert into polyledger_raw.{table} (_run_id) values ('of a real load')")
+        refused = call(desk, "demo", code=2).err
+        assert "has rows of real loads (1)" in refused and "POLYLEDGER_DATA=" in refused, table
+        desk.rows(f"delete from polyledger_raw.{table} where _run_id = 'of a real load'")

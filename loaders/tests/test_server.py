@@ -473,6 +473,7 @@ def test_of_many_that_begin_at_once_one_loads(
     assert sum("is being loaded by process" in load.said() for load in loads) == 4
     assert len([r for r in endpoint.requests if "_meta" in r.fields]) == 2  # of the one that loads
     assert_complete(server_desk, rows)
+    assert "POLYLEDGER_RAW_SCHEMA=" in call(server_desk, "demo", code=2).err
 
 
 def day(number: int) -> datetime:
