@@ -99,33 +99,38 @@ def _rows(recording: Path | None) -> tuple[dict[str, list[Row]], int, int]:
 
 
 def _start_empty(target: Target) -> None:
-    """Drop what an earlier demo left. Raises DemoError where rows of a real load would be lost or mixed with these."""
+    """Drop what an earlier demo left. Raises DemoError where anything of a real load would be lost or mixed with it."""
     path = embedded.folder(target.host)
     if path is not None and not path.exists():
         return
     warehouse = Warehouse(target)
     try:
-        if not warehouse.has_tables():
-            return
         landed = warehouse.rows(
             "select table from system.columns where database = {raw:String} and name = '_run_id' order by table",
             {"raw": target.raw_schema},
         )
-        counts = " union all ".join(
-            f"select countIf(not startsWith(_run_id, '{RUN_PREFIX}')) as rows from {warehouse.raw}.{table}"
-            for (table,) in landed
-            if not table.endswith("_local")
+        ours, real = 0, 0
+        for (table,) in landed:
+            if not table.endswith("_local"):  # of a cluster, whose rows are in the Distributed table too
+                is_ours = f"startsWith(_run_id, '{RUN_PREFIX}')"
+                found = f"select countIf({is_ours}), countIf(not {is_ours}) from {warehouse.raw}.{table}"
+                counts = warehouse.rows(found)[0]
+                ours, real = ours + counts[0], real + counts[1]
+        models = warehouse.rows(
+            "select 1 from system.tables where database = {models:String} and match(name, '^int_entries(_local2?)?$') "
+            "and total_rows > 0",
+            {"models": target.schema},
         )
-        ((real,),) = warehouse.rows(f"select sum(rows) from ({counts})")
-        if real:
+        if real or (models and not ours):
+            what = f"rows of real loads ({real:,})" if real else "models of rows that were landed elsewhere"
             another = (
                 "folder, as in POLYLEDGER_DATA=.polyledger-demo"
                 if path
                 else "database, as in POLYLEDGER_RAW_SCHEMA=demo_raw POLYLEDGER_SCHEMA=demo"
             )
             raise DemoError(
-                f"the warehouse of target {target.name} has rows of real loads ({real:,}), and the demo starts from "
-                f"an empty one: choose another {another} polyledger demo"
+                f"the warehouse of target {target.name} has {what}, and the demo starts from an empty one: "
+                f"choose another {another} polyledger demo"
             )
         for database in (target.raw_schema, target.schema):
             warehouse.command(f"drop database if exists {database}{target.everywhere}")

@@ -211,3 +211,5 @@ def test_the_demo_starts_empty_and_keeps_out_of_real_rows(desk: Desk, world: Wor
         refused = call(desk, "demo", code=2).err
         assert "has rows of real loads (1)" in refused and "POLYLEDGER_DATA=" in refused, table
         desk.rows(f"delete from polyledger_raw.{table} where _run_id = 'of a real load'")
+    refused = call(desk, "demo", code=2, POLYLEDGER_RAW_SCHEMA="elsewhere").err
+    assert "has models of rows that were landed elsewhere" in refused
