@@ -175,6 +175,25 @@ def wallets_and_fills(marts: dict[str, list[tuple[Any, ...]]]) -> tuple[int, int
     return len(marts["fct_wallet_pnl"]), len(marts["fct_fills"]) + len(marts["fct_amm_trades"])
 
 
+@contextlib.contextmanager
+def rows_that_come(desk: ServerDesk) -> Iterator[None]:
+    """All the time, as with a load beside it."""
+    is_over = threading.Event()
+
+    def land() -> None:
+        while not is_over.wait(0.05):
+            copy = "select * replace (now64(6, 'UTC') as _loaded_at) from polyledger_raw.splits limit 1"
+            desk.rows(f"insert into polyledger_raw.splits {copy}")
+
+    landing = threading.Thread(target=land)
+    landing.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        landing.join()
+
+
 def profiles_that_compile(folder: Path) -> Path:
     """Profiles of somebody who does not have our settings of servers: expressions are compiled, at once here."""
     ours = (PROJECT / "profiles.yml").read_text()
@@ -227,6 +246,14 @@ def test_a_server_that_is_killed_amid_a_build_has_the_same_numbers_in_the_end(
     for _ in range(5):
         assert sorted(there.rows(ledger), key=repr) == expected
         assert there.marts() == ours
+
+    # A test that fails says so when rows came meanwhile, and only then.
+    there.rows("insert into polyledger.int_wallets select * from polyledger.int_wallets limit 1")
+    words = ("test", "--select", "fct_wallet_pnl", "leaderboard")
+    assert "were landed" not in there.dbt(*words, code=1).stdout
+    with rows_that_come(there):
+        assert "Rows were landed in polyledger_raw" in there.dbt(*words, code=1).stdout
+        assert "were landed" not in there.dbt("test", "--select", "unique_vw_resolutions_truth_condition_id").stdout
 
 
 # TLS
