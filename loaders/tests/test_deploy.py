@@ -99,8 +99,9 @@ def test_no_service_has_a_default_password() -> None:
 def test_the_commands_of_the_services_are_there(name: str) -> None:
     words = COMPOSE["services"][name]["command"]
     if words[0] == "every":
-        assert int(words[1]) > 0
-        words = words[2:]
+        assert int(words[1]) > 0 and words[2:5] == ["flock", "--no-fork", "/lock/warehouse"]
+        assert "lock:/lock" in COMPOSE["services"][name]["volumes"] and "lock" in COMPOSE["volumes"]
+        words = words[5:]
     assert words[0] == "dbt" or words[1] in typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
 
 

@@ -131,6 +131,7 @@ def test_crontab() -> None:
         assert is_schedule(schedule), schedule
         assert "%" not in command, "cron makes a line end of it"
         assert command.startswith("cd /srv/polyledger && set -a && . ./polyledger.env && ")
+        assert re.search(r"flock (-n -E 0|--verbose -w 600) warehouse\.lock \.venv/bin/", command)
         subprocess.run(["sh", "-n", "-c", command], check=True)
 
 
