@@ -26,6 +26,7 @@ from loaders.standin.world import simulate
 from loaders.tests.conftest import PROJECT, ClickHouse, Desk, ServerDesk
 from loaders.tests.processes import Process, Processes, processes
 from loaders.tests.test_command import call
+from loaders.tests.test_incremental import PATCHED
 from loaders.tests.test_loading import ALICE, BOB, DAY, NEW_YEAR, fill, ids, landed, open_windows, windows
 from loaders.warehouse import EPOCH
 
@@ -254,6 +255,35 @@ def test_a_server_that_is_killed_amid_a_build_has_the_same_numbers_in_the_end(
     with rows_that_come(there):
         assert "Rows were landed in polyledger_raw" in there.dbt(*words, code=1).stdout
         assert "were landed" not in there.dbt("test", "--select", "unique_vw_resolutions_truth_condition_id").stdout
+
+
+@pytest.mark.long
+def test_builds_beside_a_load_lose_nothing(server_desk: ServerDesk) -> None:
+    """Rows come between their models. The build after them is what a full one is."""
+    desk, world = server_desk, simulate(22, steps=1200, leftovers=True, pools=2)
+    words = ("build", "--exclude-resource-types", "unit_test", "test", "--vars", PATCHED % 0)
+
+    def load(*percents: int) -> None:
+        for percent in percents:
+            until = datetime.fromtimestamp(world.since + (world.until - world.since) * percent // 100, UTC)
+            for what in ("fills", "activity", "amm"):
+                desk.polyledger("load", what, "--since", "2022-11-21", "--until", until.isoformat(), code=None)
+
+    with Goldsky(world.entities, head=world.until) as endpoint:
+        desk.base_url = endpoint.base_url
+        load(40)
+        desk.polyledger("load", "payouts", "--all")
+        desk.dbt(*words)
+        loading = threading.Thread(target=load, args=range(43, 101, 3))
+        loading.start()
+        while loading.is_alive():
+            desk.dbt(*words)
+        loading.join()
+    desk.dbt(*words)
+    marts = desk.marts()
+    assert all(marts.values())
+    desk.dbt(*words, "--full-refresh")
+    assert desk.marts() == marts
 
 
 # TLS
