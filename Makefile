@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed
 
 RACED := $(VENV)/installed-bench
 
-.PHONY: demo test test-long bench check loader-tests build-twice slim audit newest lock clean
+.PHONY: install demo test test-long bench check loader-tests build-twice slim audit newest lock clean
 .DEFAULT_GOAL := test
 
 # The lock holds every version with its hashes, dependencies and the build backend too: nothing else is fetched.
@@ -21,6 +21,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 $(RACED): $(INSTALLED) requirements-bench.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-bench.lock
 	@touch $@
+
+install: $(INSTALLED)  ## the virtual environment .venv, with all that the lock names
 
 demo: $(INSTALLED)  ## load a sample world over HTTP, build, show the leaderboard
 	$(BIN)/polyledger demo

@@ -526,6 +526,8 @@ def run_verify(
     wait: Wait = 0,
 ) -> None:
     """After a run and a dbt build: do the rows and the marts hold what they promise? Changes nothing."""
+    if baselines_csv and (baselines_csv.is_dir() or not baselines_csv.parent.is_dir()):
+        raise UsageError(f"--baselines-csv {baselines_csv}: a file in a folder that is there is expected")
     where = read_target(target, profiles_dir)
     path = folder(where.host)
     if path is not None and not path.exists():
@@ -548,9 +550,13 @@ def explain(
     wait: Wait = 0,
 ) -> None:
     """Every event of a wallet in order, with running shares, cost and P&L under the three definitions."""
-    (address,) = read_ids([wallet], None, "wallet", 20)
+    (address,) = read_ids([wallet], None, "wallet", 20, "WALLET")
     conditions = read_ids([condition] if condition else [], None, "condition", 32)
-    with opened(read_target(target, profiles_dir), wait) as warehouse:
+    where = read_target(target, profiles_dir)
+    path = folder(where.host)
+    if path is not None and not path.exists():
+        raise UsageError(f"there is nothing to explain: nothing is loaded yet in {path}")
+    with opened(where, wait) as warehouse:
         explained = explaining.explain(warehouse, address, conditions[0] if conditions else None)
     raise typer.Exit(DONE if explaining.show(explained, as_json) else FAILED)
 

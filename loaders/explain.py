@@ -60,6 +60,7 @@ MARKET = (
     "settled_pnl_usdc",
     "realized_pnl_usdc",
 )
+WIDE = 1000  # columns: a narrow terminal folds lines, and no figure is cut
 NEEDED = ("int_position_ledger", "fct_realized_pnl_by_market", "fct_wallet_pnl", "vw_resolutions_truth")
 
 Explanation = dict[str, Any]
@@ -159,6 +160,7 @@ def show(explained: Explanation, as_json: bool) -> bool:
         print(json.dumps(explained, indent=2))
         return not explained["disagreements"]
     out = report.console()
+    out.width = WIDE
     for market in explained["markets"]:
         out.print(
             Text(f"condition {market['condition_id']} ({'resolved' if market['is_resolved'] else 'open'})", "bold")

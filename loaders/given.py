@@ -2,7 +2,6 @@
 
 import csv
 import json
-import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -65,7 +64,9 @@ def _row(given: dict[str, Any], file: str) -> Row:
     condition = str(given.get("condition_id") or "").strip().lower()
     payouts = given.get("payouts")
     if isinstance(payouts, str):
-        payouts = re.findall(r"[^\s,;|\[\]\"']+", payouts)
+        # By one separator, not by any: 0,54 0,46 are two numbers with commas in them, and no four.
+        separator = next((one for one in ",;|" if one in payouts), None)
+        payouts = [one.strip("\"' ") for one in payouts.strip("[] \t").split(separator)]
     if not isinstance(payouts, list) or not 2 <= len(payouts) <= 256:
         raise RowError(
             "payouts must be two numbers or more, one an outcome, in a csv with quotes where commas are between them"

@@ -77,9 +77,12 @@ def read_wallets(given: list[str] | None, file: Path | None) -> list[str]:
     return read_ids(given, file, "wallet", 20)
 
 
-def read_ids(given: list[str] | None, file: Path | None, column: str, size: int) -> list[str]:
-    """Hex ids from options and a file (csv with the column, or lines), lower case, once each. Raises UsageError."""
-    found = [(f"--{column}", text) for text in given or []]
+def read_ids(given: list[str] | None, file: Path | None, column: str, size: int, name: str | None = None) -> list[str]:
+    """Hex ids from options and a file (csv with the column, or lines), lower case, once each. Raises UsageError.
+
+    `name` is that of the option, where it is not the column's.
+    """
+    found = [(name or f"--{column}", text) for text in given or []]
     if file is not None:
         try:
             lines = file.read_text("utf-8-sig").splitlines()  # spreadsheets begin a csv with a byte order mark

@@ -19,6 +19,7 @@ from loaders.warehouse import WarehouseError
 T = TypeVar("T")
 
 NETWORK = frozenset({86, 159, 198, 209, 210, 243, 499, 1000})  # ClickHouse's codes where an address does not serve
+EMPTY = 92  # where a file has no rows
 READ_BYTES = 1 << 20  # that a server is handed at once
 SETTINGS = {
     # Pages of a file that are mapped would count as memory.
@@ -113,14 +114,16 @@ def explained(source: Source) -> Iterator[None]:
     try:
         yield
     except ClickHouseError as error:
-        sentence = f"{source.shown} cannot be read: {said(error)}. Nothing was landed"
-        if source.function != "file" and getattr(error, "code", None) in NETWORK:
+        codes = {int(code) for code in re.findall(r"Code: (\d+)", str(error))}  # of the reason within, too
+        wrong = "has no rows" if EMPTY in codes else f"cannot be read: {said(error)}"
+        sentence = f"{source.shown} {wrong}. Nothing was landed"
+        if source.function != "file" and codes & NETWORK:
             raise WarehouseError(sentence) from None
         raise UsageError(sentence) from None
 
 
 def said(error: ClickHouseError) -> str:
     """The innermost reason, without where in ClickHouse it came up."""
-    *_, reason = re.split(r"Code: \d+\. DB::Exception: ", str(error))
+    *_, reason = re.split(r"Code: \d+(?:\. DB::Exception: |, e\.code\(\) = \d+, )", str(error))
     reason = re.split(r": \(in file/uri|: While |\. \([A-Z_]+\)| \([A-Z_]+\)| \(version|\n", reason.strip())[0]
     return shown(reason.strip(" .:"))[:300]

@@ -79,7 +79,8 @@ def test_one_condition_is_what_it_is_among_all(built: Desk, busiest: str) -> Non
 
 def test_a_person_reads_events_and_totals(built: Desk, busiest: str) -> None:
     told = explained(built, busiest)
-    shown = built.polyledger("explain", busiest.upper().replace("0X", "0x"), COLUMNS="160").stdout
+    shown = built.polyledger("explain", busiest.upper().replace("0X", "0x"), COLUMNS="80").stdout
+    assert "\u2026" not in shown  # which stands for what is cut
     for market in told["markets"]:
         assert market["condition_id"] in shown
     assert ["settled", "pnl", told["totals"]["settled_pnl_usdc"]] in [line.split() for line in shown.splitlines()]
@@ -113,6 +114,11 @@ def test_what_cannot_be_explained_is_said_in_one_sentence(built: Desk, desk: Des
     assert f"no mart row of wallet {stranger}" in built.polyledger("explain", stranger, code=2).stderr
     unknown = built.polyledger("explain", busiest, "--condition", nothing, code=2)
     assert f"has no event in condition {nothing}" in unknown.stderr
-    assert "is no wallet" in built.polyledger("explain", "0x12'; drop table x", code=2).stderr
+    assert (
+        'WALLET: "0x12\'; drop table x" is no wallet'
+        in built.polyledger("explain", "0x12'; drop table x", code=2).stderr
+    )
     assert "is no condition" in built.polyledger("explain", busiest, "--condition", "0x1", code=2).stderr
+    assert "nothing is loaded yet" in desk.polyledger("explain", busiest, code=2).stderr and not desk.data.exists()
+    desk.polyledger("setup")
     assert "run dbt build first" in desk.polyledger("explain", busiest, code=2).stderr

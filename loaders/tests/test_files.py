@@ -25,7 +25,7 @@ import pytest
 from loaders.entities import Row
 from loaders.standin.goldsky import Goldsky
 from loaders.standin.world import simulate
-from loaders.tests.conftest import Desk, ServerDesk
+from loaders.tests.conftest import Desk, ServerDesk, free_port
 from loaders.tests.processes import Process, Processes, processes
 from loaders.tests.test_command import CANARY, call
 from loaders.tests.test_loading import (
@@ -315,7 +315,7 @@ def zeros(content: bytes) -> bytes:
         ("jsonl", lines, partial(cut, 0.95), "cannot be read: "),
         ("jsonl", lines, lambda content: content + b"[1, 2]\n", "cannot be read: "),
         ("csv", text, lambda content: b"", "is empty"),
-        ("csv", text, lambda content: content.split(b"\n")[0] + b"\n", "Cannot read rows from the data"),
+        ("csv", text, lambda content: content.split(b"\n")[0] + b"\n", "has no rows"),
     ],
 )
 def test_a_damaged_file_is_told_in_one_sentence_and_nothing_lands(
@@ -593,6 +593,8 @@ def test_files_on_the_web_are_read_and_their_secrets_are_told_nobody(
     assert any(CANARY in path for path, _ in Shelf.asked)
     gone = call(desk, "load", "files", address.replace("fills.", "gone."), code=1)
     assert f"{shelf}/gone.{ending} cannot be read: " in gone.err and "404" in gone.err and CANARY not in gone.err
+    away = call(desk, "load", "files", f"http://127.0.0.1:{free_port()}/fills.{ending}", code=1)
+    assert "cannot be read: Connection refused" in away.err
 
 
 @pytest.mark.parametrize("key", ["", f"{CANARY}-id"])

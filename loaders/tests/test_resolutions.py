@@ -102,6 +102,8 @@ def test_a_file_lands_once_and_is_corrected_by_the_next(desk: Desk, tmp_path: Pa
         (f"condition_id,payouts,resolved_at\n{STRANGE},[1, 0]\n", "line 2: payouts must be two numbers or more"),
         (f"condition_id,payouts,resolved_at\n{STRANGE},[1, 0]\n", "with quotes where commas are between them"),
         (f"condition_id,payouts\n{STRANGE},0 0\n", "line 2: payouts are all 0"),
+        (f'condition_id,payouts\n{STRANGE},"0,54 0,46"\n', "line 2: payouts is not a decimal number"),
+        (f'condition_id,payouts\n{STRANGE},"0,54;0,46"\n', "line 2: payouts is not a decimal number"),
         (f"condition_id,payouts\n{STRANGE},1 -1\n", "line 2: payouts is not a decimal number"),
         (f"condition_id,payouts,resolved_at\n{STRANGE},1 0,soon\n", "line 2: resolved_at 'soon' is no moment"),
         (f'{{"condition_id": "{STRANGE}", "payouts": [1, 0]}}\n[1]\n', "line 2 is not a JSON object"),

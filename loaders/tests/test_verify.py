@@ -508,6 +508,12 @@ def test_json_and_a_csv_hold_the_differences_from_the_baselines(built: Desk, tmp
     assert also == {name: "" if value in (None, []) else str(value) for name, value in net.items()}
 
 
+def test_a_csv_that_has_no_place_is_told_before_anything_is_checked(desk: Desk, tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "away" / "baselines.csv"):
+        said = desk.polyledger("verify", "--baselines-csv", str(place), code=2)
+        assert f"--baselines-csv {place}: a file in a folder" in said.stderr and not said.stdout
+
+
 def test_marts_of_another_version_hide_no_other_check(built: Desk, target: Target) -> None:
     with opened(target) as warehouse:
         warehouse.command("create database older")
