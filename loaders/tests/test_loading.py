@@ -390,20 +390,21 @@ def test_a_partial_page_is_never_landed(desk: Desk) -> None:
     rows = sorted(
         (fill(n, NEW_YEAR + n // 3) for n in range(2 * PAGE_SIZE + 500)), key=lambda r: (r["timestamp"], r["id"])
     )
-    # Both heads, the only page of refunds and the first one of fills are answered.
+    # Both heads and a page of fills are answered, and then the only page of refunds or one more of fills.
     with Goldsky({"OrderFilledEvent": rows}, faults=Faults(1.0, ("partial",), first=4)) as endpoint:
         desk.base_url = endpoint.base_url
         said = call(desk, "load", "fills", *span(0, 2), code=3)
         assert "open: OrderFilledEvent 2025-01-01 00:00:00 to 2025-01-0" in said.out
         assert "Query timed out" in said.out and "Run the same command again to continue" in said.out
-        assert landed(desk) == ids(rows[:PAGE_SIZE])
+        had = len(landed(desk))
+        assert had in (PAGE_SIZE, 2 * PAGE_SIZE) and landed(desk) == ids(rows[:had])
         ((_, _, _, cursor),) = windows(desk, "open")
-        assert cursor == f"{rows[PAGE_SIZE - 1]['timestamp']}:{rows[PAGE_SIZE - 1]['id']}"
+        assert cursor == f"{rows[had - 1]['timestamp']}:{rows[had - 1]['id']}"
 
         endpoint.faults = Faults(0.0)
         endpoint.requests.clear()
         call(desk, "load", "fills", *span(0, 2))
-        assert asked(endpoint)[0]["id"] == rows[PAGE_SIZE - 1]["id"]  # goes on where it stopped
+        assert asked(endpoint)[0]["id"] == rows[had - 1]["id"]  # goes on where it stopped
     assert landed(desk) == ids(rows)
     assert desk.rows("select count() from polyledger_raw.order_filled_events") == [(len(rows),)]
     assert open_windows(desk) == []
