@@ -30,7 +30,7 @@ RAW = tuple(sorted(declared_columns()))
 def script(title: str) -> str:
     """The shell commands under a comment."""
     (found,) = re.findall(rf"```sh\n# {title}[^\n]*\n(.*?)```", PAGE, re.DOTALL)
-    return f"set -euo pipefail\n{found}"
+    return str(found)
 
 
 def named(heading: str) -> list[str]:
@@ -85,6 +85,8 @@ def test_backup_and_restore_of_the_embedded_folder(desk: Desk, tmp_path: Path) -
     bash(script("backup of the embedded folder"), **places)
     other = Desk(tmp_path / "other")
     bash(script("restore of the embedded folder"), **(places | {"POLYLEDGER_DATA": str(other.data)}))
+    with pytest.raises(subprocess.CalledProcessError):  # the folder is there by now
+        bash(script("restore of the embedded folder"), **(places | {"POLYLEDGER_DATA": str(other.data)}))
     # Read by a process of its own, since one process has one folder open.
     code = "import sys, clickhouse_connect as c; k = c.get_client(interface='chdb', path=sys.argv[1])\n"
     code += "for t in sys.argv[2:]: print(k.query(f'select count() from polyledger_raw.{t}').result_rows[0][0])"
@@ -111,6 +113,11 @@ def test_backup_and_restore_of_a_server(server_desk: ServerDesk, tmp_path: Path)
     }
     bash(script("backup of a server").replace("polyledger_raw", raw), **places)
     assert {file.name.partition(".")[0] for file in tmp_path.glob("*.native.gz")} == set(RAW)
+    with pytest.raises(subprocess.CalledProcessError):  # a table that cannot be read
+        bash(
+            script("backup of a server").replace("polyledger_raw.", "nowhere.").replace("polyledger_raw", raw), **places
+        )
+    bash(script("backup of a server").replace("polyledger_raw", raw), **places)
     server_desk.rows(f"drop database {raw} sync")
     call(server_desk, "setup")
     for _ in range(2):  # a second time it changes nothing that counts
