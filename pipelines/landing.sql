@@ -1,7 +1,8 @@
 -- Where Goldsky's pipelines land V2 fills, and how they become rows of order_filled_events_v2.
 -- A sink writes text and knows neither bytes nor 256-bit numbers, so it writes here, and the view types each batch as
--- it comes. What cannot be typed (an amount with a fraction, a side by another name) is refused with its whole batch:
--- the pipeline stops and says why, instead of landing something else. The landing table itself stores nothing.
+-- it comes. What cannot be typed (an amount with a fraction or too large, a hash of another length, a side by another
+-- name) is refused with its whole batch: the pipeline stops and says why, instead of landing something else. The landing
+-- table itself stores nothing.
 create table if not exists polyledger_raw.goldsky_fills_v2 (
     id String comment 'transaction hash, then log index; what the sink goes by',
     transaction_hash String comment '0x and 64 hex digits',
@@ -40,11 +41,28 @@ select
         throwIf(lower(side) not in ('0', 'buy', '1', 'sell'), 'side must be 0, buy, 1 or sell')
     )) as side,
     toUInt256(token_id) as token_id,
-    toUInt64(maker_amount_filled) as maker_amount_filled,
-    toUInt64(taker_amount_filled) as taker_amount_filled,
-    toUInt64(fee) as fee,
+    accurateCast(maker_amount_filled, 'UInt64') as maker_amount_filled,
+    accurateCast(taker_amount_filled, 'UInt64') as taker_amount_filled,
+    accurateCast(fee, 'UInt64') as fee,
     toFixedString(unhex(substring(builder, 3)), 32) as builder,
     toFixedString(unhex(substring(metadata, 3)), 32) as metadata,
     is_deleted,
     'goldsky' as _run_id
-from polyledger_raw.goldsky_fills_v2;
+from polyledger_raw.goldsky_fills_v2 as landed
+where
+    not throwIf(
+        arrayExists(
+            text -> not match(text, '^0x[0-9a-fA-F]{64}$'),
+            [landed.transaction_hash, landed.order_hash, landed.builder, landed.metadata]
+        ),
+        'transaction_hash, order_hash, builder and metadata must be 0x and 64 hex digits'
+    )
+    and not throwIf(
+        arrayExists(text -> not match(text, '^0x[0-9a-fA-F]{40}$'), [landed.address, landed.maker, landed.taker]),
+        'address, maker and taker must be 0x and 40 hex digits'
+    )
+    -- What is too large begins at 0 again.
+    and not throwIf(
+        toString(toUInt256OrZero(landed.token_id)) != landed.token_id,
+        'token_id must be the decimal digits of a number below 2^256'
+    );

@@ -112,7 +112,24 @@ def test_what_is_landed_becomes_typed_rows(warehouse: Warehouse) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"maker_amount_filled": "876.53"}, {"side": "maker"}, {"maker": "0x" + "3" * 43}, {"token_id": "0x12"}],
+    [
+        {"maker_amount_filled": "876.53"},
+        {"maker_amount_filled": str(2**64)},
+        {"taker_amount_filled": "99999999999999999999999"},
+        {"fee": "-1"},
+        {"side": "maker"},
+        {"maker": "0x" + "3" * 43},
+        {"maker": ""},
+        {"taker": "33" * 20},
+        {"address": "0x" + "3" * 39},
+        {"transaction_hash": "0x" + "g" * 64},
+        {"order_hash": "0x12"},
+        {"builder": "0"},
+        {"metadata": ""},
+        {"token_id": "0x12"},
+        {"token_id": str(2**256)},
+        {"token_id": ""},
+    ],
     ids=lambda wrong: str(wrong),
 )
 def test_what_cannot_be_typed_is_refused(warehouse: Warehouse, wrong: dict[str, Any]) -> None:
