@@ -134,9 +134,17 @@ class Warehouse:
         return "load_windows" in self.tables()
 
     def tables(self) -> set[str]:
-        """Names in the database of the raw tables; none where there is no such database yet."""
+        """Names in the database of the raw tables; none where there is no such database yet.
+
+        Raises WarehouseError, also where the user may not read them: then the server does not name them either.
+        """
         query = "select name from system.tables where database = {database:String}"
-        return {row[0] for row in self.rows(query, {"database": self.raw})}
+        found = {row[0] for row in self.rows(query, {"database": self.raw})}
+        if not found and embedded.folder(self.target.host) is None:
+            ((may_read,),) = self.rows(f"check grant select on {self.raw}.*")
+            if not may_read:
+                raise WarehouseError(f"{self.target.user} may not read {self.raw} (docs/roles.md says who may)")
+        return found
 
     def command(self, statement: str, parameters: dict[str, Any] | None = None) -> None:
         """Run a statement without rows. Raises WarehouseError."""

@@ -112,6 +112,12 @@ def test_an_administrator_does_not_load_without_a_word(desk: FixedDesk) -> None:
         assert "which no load needs" not in desk.polyledger(*words, **desk.acting("loader")).stdout
 
 
+@pytest.mark.parametrize("words", [("status",), ("verify",), ("load", "fills")], ids=" ".join)
+def test_who_may_not_read_is_not_told_that_nothing_is_there(desk: FixedDesk, words: tuple[str, ...]) -> None:
+    said = call(desk, *words, code=1, **desk.acting("reader"))
+    assert "polyledger_reader may not read polyledger_raw" in said.err and "nothing is loaded" not in said.out
+
+
 def test_a_loader_is_told_who_upgrades_the_tables(desk: FixedDesk) -> None:
     desk.server.rows("truncate table polyledger_raw.schema_versions")
     said = call(desk, "load", "fills", code=1, **desk.acting("loader"))
