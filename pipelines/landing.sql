@@ -61,6 +61,7 @@ where
         arrayExists(text -> not match(text, '^0x[0-9a-fA-F]{40}$'), [landed.address, landed.maker, landed.taker]),
         'address, maker and taker must be 0x and 40 hex digits'
     )
+    and not throwIf(landed.block_timestamp >= 4294967296, 'block_timestamp must be seconds')
     -- What is too large begins at 0 again.
     and not throwIf(
         toString(toUInt256OrZero(landed.token_id)) != landed.token_id,

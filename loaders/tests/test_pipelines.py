@@ -126,6 +126,7 @@ def test_what_is_landed_becomes_typed_rows(warehouse: Warehouse) -> None:
         {"order_hash": "0x12"},
         {"builder": "0"},
         {"metadata": ""},
+        {"block_timestamp": 1_789_160_248_000},
         {"token_id": "0x12"},
         {"token_id": str(2**256)},
         {"token_id": ""},
