@@ -170,7 +170,7 @@ def check_writable(warehouse: Warehouse) -> Check:
 
 def insert_only(warehouse: Warehouse, error: str) -> Check:
     """A verdict where no table may be created: enough, when all are there and may be written."""
-    do = f"grant select, insert, create table, drop table on {warehouse.raw}.* to this user"
+    do = f"who loads needs insert on all of {warehouse.raw} (the role polyledger_loader of docs/roles.md), who builds does not"
     there = columns_of(warehouse)
     allowed = "READONLY" not in error and all(
         may(warehouse, f"insert on {warehouse.raw}.{table}") for table in declared_columns()
@@ -273,7 +273,7 @@ def check_user(warehouse: Warehouse) -> Check:
     """Whether the user of a server could do more harm than loading needs."""
     user = warehouse.rows("select currentUser()")[0][0]
     if can := powers(warehouse):
-        do = "make users who may only what they need: polyledger setup --roles, then CLICKHOUSE_USER"
+        do = "make users who may only what they need (docs/roles.md), then set CLICKHOUSE_USER"
         return Check("user", "warn", f"{user} may {' and '.join(can)}", do)
     return Check("user", "ok", f"{user}, no administrator")
 
