@@ -170,7 +170,7 @@ def check_writable(warehouse: Warehouse) -> Check:
 
 def insert_only(warehouse: Warehouse, error: str) -> Check:
     """A verdict where no table may be created: enough, when all are there and may be written."""
-    do = f"who loads needs insert on all of {warehouse.raw} (the role polyledger_loader of docs/roles.md), who builds does not"
+    do = f"who loads needs the rights of polyledger_loader (docs/roles.md) on {warehouse.raw}; who builds does not"
     there = columns_of(warehouse)
     allowed = "READONLY" not in error and all(
         may(warehouse, f"insert on {warehouse.raw}.{table}") for table in declared_columns()
