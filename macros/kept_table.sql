@@ -172,7 +172,9 @@
 
 {#- What is known of the tables and views of nodes: {relation: {rows, inputs, state}}. The state of a view is its query.
     That of a raw table says which rows were ever inserted, or changed in place: merges keep the numbers of the oldest and
-    newest block and of the mutation (the last part of a part's name; data_version is that of a block where none was).
+    newest block and of the mutation (the last part of a part's name; data_version is that of a block where none was). A
+    table that was emptied counts its blocks from one again once its engine was started anew, so the state also has the
+    newest version of any row, which merges keep too, and which rows that are landed later do not have.
     Other relations are not asked for: to write out the query of every view would take longer than most models here. -#}
 {% macro known_relations(nodes) %}
     {% set names = [] %}
@@ -189,7 +191,8 @@
                 if(engine like '%MergeTree', concat(toString(uuid), ' ', engine, ' ', blocks), ''),
                 engine = 'View', replaceRegexpAll(as_select, '\\\\b" ~ target.schema ~ "\\\\b', ''),
                 extract(comment, 'rows (\\\\w+)')
-            ) as state
+            ) as state,
+            if(tables.database = '" ~ raw_schema() ~ "', " ~ column_of_versions() ~ ", '') as versions
         from system.tables as tables
         left join (
             select database, table, toString(arraySort(groupArray((partition_id, oldest, newest, mutation)))) as blocks
@@ -211,12 +214,26 @@
             tables.database in ('" ~ raw_schema() ~ "', '" ~ target.schema ~ "')
             and tables.name in (" ~ names | join(', ') ~ ")
     ") %}
-    {% set relations = {} %}
-    {% for row in found.rows %}
-        {% do relations.update({row[0]: {'rows': row[1], 'inputs': row[2], 'state': row[3]}}) %}
+    {% set relations, newest = {}, [] %}
+    {% for relation, rows, inputs, state, versions in found.rows %}
+        {% do relations.update({relation: {'rows': rows, 'inputs': inputs, 'state': state}}) %}
+        {% if versions %}
+            {% do newest.append("select '" ~ relation ~ "', concat('" ~ versions ~ " ', max(" ~ versions ~ ")) from " ~ relation) %}
+        {% endif %}
     {% endfor %}
+    {% if newest %}
+        {% for relation, newest_version in run_query(newest | join(' union all ')).rows %}
+            {% do relations[relation].update({'state': relations[relation].state ~ ' until ' ~ newest_version}) %}
+        {% endfor %}
+    {% endif %}
     {{ return(relations) }}
 {% endmacro %}
+
+
+{#- Of system.tables: the column that tells a ReplacingMergeTree which copy of a row is the newest, or ''. -#}
+{% macro column_of_versions() -%}
+extract(engine_full, '^\\w*ReplacingMergeTree\\((?:[^)]*, )?(\\w+)\\)')
+{%- endmacro %}
 
 
 {#- States of nodes: of a table what came out, of a view its query and what that reads, of a seed its file. What cannot

@@ -312,8 +312,8 @@
 
 
 {#- The rows of a raw table that may have been inserted since it had the state `before` (as known_relations has them):
-    those of all parts with a block that is newer. None where rows may be others or gone; nor for replicated tables, where
-    a block may be seen after one that is newer. -#}
+    those of all parts with a block that is newer. None where rows may be others or gone, as in a partition all of whose
+    versions are newer than those of then; nor for replicated tables, where a block may be seen after one that is newer. -#}
 {% macro newer_rows(name, before, now) %}
     {%- set partition = "\\('(\\w+)',(\\d+),(\\d+),(\\d+)\\)" -%}
     {%- set parts_before, parts = modules.re.findall(partition, before), {} -%}
@@ -329,10 +329,17 @@
             {{ return(none) }}
         {% endif %}
     {% endfor %}
+    {%- set versions, until = modules.re.search(' until (\\w+) (.+)', before).groups() -%}
+    {%- set ids = "['" ~ ([['', 0, -1]] + parts_before) | map('first') | join("', '") ~ "']" -%}
+    {% if run_query(
+        "select 1 from " ~ raw_schema() ~ "." ~ name ~ " where has(" ~ ids ~ ", _partition_id) group by _partition_id
+        having min(" ~ versions ~ ") > '" ~ until ~ "' limit 1"
+    ).rows %}
+        {{ return(none) }}
+    {% endif %}
     {#- Of the name of a part, which may have been merged since: partition_oldest_newest_level. -#}
     {{ return(
-        "(select * from " ~ raw_schema() ~ "." ~ name ~ " where toInt64(splitByChar('_', _part)[3]) > transform(_partition_id, ['"
-        ~ ([['', 0, -1]] + parts_before) | map('first') | join("', '") ~ "'], ["
+        "(select * from " ~ raw_schema() ~ "." ~ name ~ " where toInt64(splitByChar('_', _part)[3]) > transform(_partition_id, " ~ ids ~ ", ["
         ~ ([['', 0, -1]] + parts_before) | map(attribute=2) | join(', ') ~ "], toInt64(-1)))"
     ) }}
 {% endmacro %}

@@ -130,6 +130,27 @@ def test_rows_taken_away_are_seen(built: Desk) -> None:
     assert {"int_entries", "int_positions", "int_wallets"} <= made(built)
 
 
+def test_a_table_that_was_emptied_and_filled_again_is_seen(built: Desk) -> None:
+    """Its engine counts blocks from one again: the table has the same as before, and other rows."""
+    raw = "polyledger_raw.conditions"
+
+    def fill_again(columns: str) -> list[tuple[str]]:
+        write(built, f"create or replace table {raw}_aside engine = MergeTree order by id as select * from {raw} final")
+        write(built, f"truncate table {raw}")
+        write(built, f"insert into {raw} select {columns} from {raw}_aside")
+        built_parts = (
+            "select name from system.parts where database = 'polyledger_raw' and table = 'conditions' and active"
+        )
+        return built.rows(built_parts)
+
+    blocks = fill_again(f"* replace ({LATER})")
+    build(built, "polyledger")
+    before = built.rows("select * from polyledger.vw_resolutions_truth order by condition_id")
+    assert fill_again(f"* replace ({LATER}, arrayReverse(payout_numerators) as payout_numerators)") == blocks
+    assert {"int_conditions", "int_wallets"} <= made(built)
+    assert before != built.rows("select * from polyledger.vw_resolutions_truth order by condition_id")
+
+
 def test_another_query_or_seed_is_seen(built: Desk, tmp_path: Path) -> None:
     """In a copy of the project. A comment in a query changes no row, so nothing that reads the table is made."""
     project = copied_project(tmp_path / "project")

@@ -255,6 +255,28 @@ def test_where_nobody_can_tell_all_is_made_anew(built: Desk) -> None:
     )
     write(built, one_more % (9, "5" * 64))
     write(built, "optimize table polyledger_raw.splits final")
+    build(built, "polyledger", *STEP)
+    assert "int_entries" not in patched(built)
+
+    # All months are emptied and filled again: blocks are counted from one once more, and one comes that is newer.
+    splits = "polyledger_raw.splits"
+    partitions = (
+        "select partition_id, min(min_block_number), max(max_block_number) from system.parts"
+        " where database = 'polyledger_raw' and table = 'splits' and active group by 1 order by 1"
+    )
+    blocks = []
+    for condition, digit in ("1", "6"), ("id not like '0x5%'", "7"):
+        write(built, f"create or replace table {splits}_aside engine = MergeTree order by id as select * from {splits}")
+        write(built, f"truncate table {splits}")
+        write(
+            built,
+            f"insert into {splits} select * replace ({LATER}) from {splits}_aside where {condition} order by timestamp",
+        )
+        blocks.append(built.rows(partitions))
+        if digit == "6":
+            build(built, "polyledger", *STEP)
+        write(built, one_more % (9, digit * 64))
+    assert blocks[0] == blocks[1]
     build(built, "polyledger", *WORDS)
     assert "int_entries" not in patched(built)
     assert_as_in_full(built)
