@@ -44,7 +44,7 @@ held as (
     group by entries.wallet, entries.condition_id, redeemed_at
 ),
 
--- Base units from here on. An outcome that was not redeemed, or whose payout is not loaded, counts as paying nothing.
+-- Base units from here on. An outcome that was not redeemed, or whose payout is not loaded, has no worth that is known.
 known as (
     select
         redemptions.redemption_id as redemption_id,
@@ -75,20 +75,29 @@ known as (
 ),
 
 -- ConditionalTokens redeems all that is held, the neg-risk adapter what its caller says. If all that is held is worth
--- the payout, all left; else what left is what the payout buys. Worthless shares leave with the rest.
+-- the payout, all left; else what left is what the payout buys. Worthless shares leave with the rest. Where nothing of
+-- what was redeemed is known to pay, the outcome of which more is held is taken to have paid, at most a dollar a share:
+-- at least so many left.
 inferred as (
     select
         *,
         intDiv(held_0 * numerator_0, denominator) + intDiv(held_1 * numerator_1, denominator) = payout as is_all,
+        numerator_0 = 0 and numerator_1 = 0 as is_unexplained,
+        is_unexplained and is_redeemed_0 and (not is_redeemed_1 or held_0 >= held_1) as is_taken_as_0,
+        is_unexplained and not is_taken_as_0 as is_taken_as_1,
         intDiv(payout * denominator + numerator_0 - 1, greatest(numerator_0, toInt256(1))) as bought_by_payout_0,
         multiIf(
+            is_taken_as_0, greatest(held_0, payout),
             is_all or numerator_0 = 0, held_0,
             numerator_1 = 0, bought_by_payout_0,
             least(held_0, bought_by_payout_0)
         ) as left_0,
-        if(numerator_1 = 0 and is_redeemed_0, payout, intDiv(left_0 * numerator_0, denominator)) as cash_0,
-        payout - cash_0 as cash_1,
         if(
+            is_taken_as_0 or (numerator_0 > 0 and numerator_1 = 0), payout, intDiv(left_0 * numerator_0, denominator)
+        ) as cash_0,
+        payout - cash_0 as cash_1,
+        multiIf(
+            is_taken_as_1, greatest(held_1, payout),
             is_all or numerator_1 = 0, held_1,
             intDiv(cash_1 * denominator + numerator_1 - 1, greatest(numerator_1, toInt256(1)))
         ) as left_1
