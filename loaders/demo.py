@@ -198,4 +198,4 @@ def _cell(value: object) -> str:
     """A value for people: ratios in percent, money with two decimals, nothing where it is unknown."""
     if isinstance(value, float):
         return f"{value:.1%}"
-    return f"{value:,.2f}" if isinstance(value, Decimal) else "" if value is None else str(value)
+    return f"{value:z,.2f}" if isinstance(value, Decimal) else "" if value is None else str(value)
