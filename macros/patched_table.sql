@@ -330,16 +330,16 @@
         {% endif %}
     {% endfor %}
     {%- set versions, until = modules.re.search(' until (\\w+) (.+)', before).groups() -%}
-    {%- set ids = "['" ~ ([['', 0, -1]] + parts_before) | map('first') | join("', '") ~ "']" -%}
-    {% if run_query(
-        "select 1 from " ~ raw_schema() ~ "." ~ name ~ " where has(" ~ ids ~ ", _partition_id) group by _partition_id
-        having min(" ~ versions ~ ") > '" ~ until ~ "' limit 1"
-    ).rows %}
+    {% for partition_id in run_query(
+        "select _partition_id from " ~ raw_schema() ~ "." ~ name ~ " group by _partition_id
+        having min(" ~ versions ~ ") > '" ~ until ~ "'"
+    ).columns[0] if partition_id | string in parts_before | map('first') | list %}
         {{ return(none) }}
-    {% endif %}
+    {% endfor %}
     {#- Of the name of a part, which may have been merged since: partition_oldest_newest_level. -#}
     {{ return(
-        "(select * from " ~ raw_schema() ~ "." ~ name ~ " where toInt64(splitByChar('_', _part)[3]) > transform(_partition_id, " ~ ids ~ ", ["
+        "(select * from " ~ raw_schema() ~ "." ~ name ~ " where toInt64(splitByChar('_', _part)[3]) > transform(_partition_id, ['"
+        ~ ([['', 0, -1]] + parts_before) | map('first') | join("', '") ~ "'], ["
         ~ ([['', 0, -1]] + parts_before) | map(attribute=2) | join(', ') ~ "], toInt64(-1)))"
     ) }}
 {% endmacro %}
